@@ -1,0 +1,161 @@
+// Package db is the ground under every table: one SQL text, two engines, and transactions that are durable.
+//
+// Promises:
+//   - What Write acknowledged survives kill -9 and, if the disk honours fsync, a power cut: SQLite runs WAL with
+//     synchronous=FULL; a PostgreSQL that runs without synchronous_commit, fsync or full_page_writes is refused.
+//   - On SQLite, concurrent writes share one commit: each closure runs in its own savepoint of one transaction and is
+//     answered after the commit, so that many writers cost one fsync (group commit). PostgreSQL does this itself.
+//   - One clock judges expiry: the database's on PostgreSQL, the process's on SQLite, which has one process.
+//   - A caller waits for a connection for a bounded time, then gets ErrUnavailable.
+//   - The other packages never ask which engine runs; where one statement must differ, a method of Tx gives the words.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// ErrUnavailable says that the database could not be reached, had no room, or did not answer in time. Nothing was
+// promised to the caller; trying again is safe.
+var ErrUnavailable = errors.New("the database is unavailable")
+
+// Limits of every transaction.
+const (
+	AcquireTimeout = 2 * time.Second  // how long a caller waits for a connection or for a place in the group
+	WriteTimeout   = 10 * time.Second // how long one transaction may run
+)
+
+// Options of Open. The zero value is right for production.
+type Options struct {
+	// Clock replaces the engine's clock; tests move time with it.
+	Clock func() time.Time
+	// NoMigrate leaves the schema alone; Open then fails if it is not the one that this program knows.
+	NoMigrate bool
+	// MaxConns bounds the connections to PostgreSQL and the readers of SQLite; 0 means a default.
+	MaxConns int
+}
+
+// DB is an open database of either engine. It is safe for concurrent use.
+type DB struct {
+	engine engine
+	write  *sql.DB
+	read   *sql.DB
+	clock  func() time.Time
+	path   string // of the SQLite file, else ""
+	group  *group // SQLite's writer, else nil
+}
+
+// Open opens "sqlite:PATH" or "postgres://…", checks that it is durable, and brings the schema up to date unless
+// o.NoMigrate. Several nodes may do so at once.
+func Open(ctx context.Context, rawURL string, o Options) (*DB, error) {
+	d := &DB{clock: o.Clock}
+	var err error
+	switch {
+	case strings.HasPrefix(rawURL, "sqlite:"):
+		err = d.openSQLite(strings.TrimPrefix(rawURL, "sqlite:"), o)
+	case strings.HasPrefix(rawURL, "postgres://"), strings.HasPrefix(rawURL, "postgresql://"):
+		err = d.openPostgres(ctx, rawURL, o)
+	default:
+		return nil, fmt.Errorf("the database must be sqlite:PATH or postgres://…, not %q", Redact(rawURL))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if o.NoMigrate {
+		err = d.checkSchema(ctx)
+	} else {
+		err = d.Migrate(ctx)
+	}
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	if d.engine == sqliteEngine {
+		d.group = startGroup(d)
+	}
+	return d, nil
+}
+
+// Redact returns a database URL without its password, for people and logs.
+func Redact(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil || u.User == nil {
+		if err != nil {
+			return "(an address that cannot be read)"
+		}
+		return rawURL
+	}
+	u.User = url.User(u.User.Username())
+	u.RawQuery = ""
+	return u.String()
+}
+
+// Close waits for running writes and closes every connection.
+func (d *DB) Close() error {
+	if d.group != nil {
+		d.group.stop()
+	}
+	return errors.Join(d.read.Close(), d.write.Close())
+}
+
+// Ping tells whether the database answers, within AcquireTimeout.
+func (d *DB) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, AcquireTimeout)
+	defer cancel()
+	if err := d.read.PingContext(ctx); err != nil {
+		return d.name(err)
+	}
+	return nil
+}
+
+// Write runs f in one durable transaction. If f returns an error, nothing of it remains. When the database reports a
+// serialization failure or a deadlock, f runs again, so it must do nothing but work with tx.
+func (d *DB) Write(ctx context.Context, f func(*Tx) error) error {
+	if d.group != nil {
+		return d.group.do(ctx, f)
+	}
+	return d.writePostgres(ctx, f)
+}
+
+// Read runs f on one consistent snapshot of the primary that it cannot change.
+func (d *DB) Read(ctx context.Context, f func(*Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, WriteTimeout)
+	defer cancel()
+	conn, err := d.conn(ctx, d.read)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	o := &sql.TxOptions{ReadOnly: true}
+	if d.engine == postgresEngine {
+		o.Isolation = sql.LevelRepeatableRead
+	}
+	t, err := conn.BeginTx(ctx, o)
+	if err != nil {
+		return d.name(err)
+	}
+	defer t.Rollback() // a reader has nothing to commit
+	return d.name(f(&Tx{tx: t, db: d}))
+}
+
+// conn waits for a connection no longer than AcquireTimeout.
+func (d *DB) conn(ctx context.Context, pool *sql.DB) (*sql.Conn, error) {
+	wait, cancel := context.WithTimeout(ctx, AcquireTimeout)
+	defer cancel()
+	c, err := pool.Conn(wait)
+	if err != nil {
+		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+			return nil, fmt.Errorf("%w: no connection within %s", ErrUnavailable, AcquireTimeout)
+		}
+		return nil, d.name(err)
+	}
+	return c, nil
+}
+
+// Stats returns the pools' figures, for metrics.
+func (d *DB) Stats() sql.DBStats { return d.read.Stats() }

@@ -1,0 +1,173 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/db/dbtest"
+)
+
+var errRefused = errors.New("refused")
+
+func raise(ctx context.Context, tx *db.Tx, by int) error {
+	_, err := tx.Exec(ctx, "UPDATE shop_version SET version = version + $1", by)
+	return err
+}
+
+func version(t *testing.T, d *db.DB) (n int) {
+	t.Helper()
+	ctx := context.Background()
+	if err := d.Read(ctx, func(tx *db.Tx) error { return tx.Row(ctx, "SELECT version FROM shop_version").Scan(&n) }); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestNothingOfARefusedWriteRemains(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := context.Background()
+		err := d.Write(ctx, func(tx *db.Tx) error { return errors.Join(raise(ctx, tx, 10), errRefused) })
+		if !errors.Is(err, errRefused) || version(t, d) != 1 {
+			t.Fatalf("error %v, version %d; want the refusal and nothing changed", err, version(t, d))
+		}
+	})
+}
+
+// Writers share a transaction on SQLite; what one of them does wrong must not reach the others.
+func TestWritersOfOneCommitAreAnsweredEachOnItsOwn(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		const writers = 60
+		ctx := context.Background()
+		var wg sync.WaitGroup
+		results := make([]error, writers)
+		for i := range writers {
+			wg.Go(func() {
+				defer func() {
+					if p := recover(); p != nil {
+						results[i] = fmt.Errorf("panic")
+					}
+				}()
+				results[i] = d.Write(ctx, func(tx *db.Tx) error {
+					if err := raise(ctx, tx, 1); err != nil {
+						return err
+					}
+					switch i % 3 {
+					case 1:
+						return errRefused
+					case 2:
+						panic("mine alone")
+					}
+					return nil
+				})
+			})
+		}
+		wg.Wait()
+		for i, err := range results {
+			if (i%3 == 0) != (err == nil) {
+				t.Errorf("writer %d: %v", i, err)
+			}
+		}
+		if got := version(t, d); got != 1+writers/3 {
+			t.Errorf("version %d: want what the accepted writers added, %d", got, 1+writers/3)
+		}
+	})
+}
+
+func TestAWriteThatWasGivenUpBeforeItsTurnNeverHappens(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		err := d.Write(ctx, func(tx *db.Tx) error { return raise(ctx, tx, 1) })
+		if !errors.Is(err, context.Canceled) || version(t, d) != 1 {
+			t.Fatalf("error %v, version %d", err, version(t, d))
+		}
+	})
+}
+
+func TestReadersCannotWrite(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := context.Background()
+		if err := d.Read(ctx, func(tx *db.Tx) error { return raise(ctx, tx, 1) }); err == nil {
+			t.Fatal("a reader changed the database")
+		}
+	})
+}
+
+func TestOneClockJudgesAWholeTransaction(t *testing.T) {
+	dbtest.EachAt(t, func(t *testing.T, d *db.DB, clock *dbtest.Clock) {
+		ctx := context.Background()
+		err := d.Write(ctx, func(tx *db.Tx) error {
+			first, err := tx.Now(ctx)
+			if err != nil {
+				return err
+			}
+			clock.Advance(time.Hour)
+			second, err := tx.Now(ctx)
+			if !first.Equal(second) {
+				t.Errorf("the clock moved within a transaction: %s, %s", first, second)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// The audit is evidence: not even the program itself can change it.
+func TestAuditIsAppendOnly(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := context.Background()
+		insert := "INSERT INTO audit (id, at, action, actor_kind) VALUES ($1, 1, 'x', 'system')"
+		if err := d.Write(ctx, func(tx *db.Tx) error { _, err := tx.Exec(ctx, insert, db.NewID()); return err }); err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range []string{"UPDATE audit SET action = 'y'", "DELETE FROM audit"} {
+			if err := d.Write(ctx, func(tx *db.Tx) error { _, err := tx.Exec(ctx, q); return err }); err == nil {
+				t.Errorf("%s: was allowed", q)
+			}
+		}
+	})
+}
+
+func TestASecondServerOnOneFileIsRefused(t *testing.T) {
+	d := dbtest.Open(t, dbtest.SQLite)
+	release, err := d.ClaimServing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.ClaimServing(); err == nil {
+		t.Fatal("two servers on one SQLite file")
+	}
+	release()
+	again, err := d.ClaimServing()
+	if err != nil {
+		t.Fatalf("after the first has gone: %v", err)
+	}
+	again()
+}
+
+func TestIDsComeBackAsTheyWere(t *testing.T) {
+	id := db.NewID()
+	back, err := db.ParseID(id.String())
+	if err != nil || back != id {
+		t.Fatalf("%v %v", back, err)
+	}
+	for _, bad := range []string{"", "x", id.String() + "0", "!" + id.String()[1:]} {
+		if _, err := db.ParseID(bad); err == nil {
+			t.Errorf("%q was taken for an id", bad)
+		}
+	}
+}
+
+func TestPasswordsNeverShowInAnAddress(t *testing.T) {
+	got := db.Redact("postgres://shop:very-secret@db/rekey?sslmode=require&password=also")
+	if got != "postgres://shop@db/rekey" {
+		t.Fatalf("got %s", got)
+	}
+}

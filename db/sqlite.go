@@ -1,0 +1,97 @@
+package db
+
+import (
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+
+	_ "modernc.org/sqlite" // driver "sqlite"
+)
+
+type engine uint8
+
+const (
+	sqliteEngine engine = iota
+	postgresEngine
+)
+
+func (d *DB) openSQLite(path string, o Options) error {
+	if path == "" {
+		return fmt.Errorf("sqlite: names no file")
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("the folder of the database cannot be used: %w", err)
+	} else if !info.IsDir() {
+		return fmt.Errorf("%s is not a folder", filepath.Dir(path))
+	}
+	d.engine, d.path = sqliteEngine, path
+
+	// The file is made by us, readable by nobody else: it holds password hashes.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("the database file cannot be opened: %w", err)
+	}
+	f.Close()
+
+	dsn := func(more url.Values) string {
+		q := url.Values{"_pragma": {
+			"busy_timeout(5000)", // other processes (the command line) write too
+			"journal_mode(WAL)",
+			"synchronous(FULL)",
+			"foreign_keys(ON)",
+			"cache_size(-16000)",
+		}}
+		for k, v := range more {
+			q[k] = append(q[k], v...)
+		}
+		return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+	}
+	if d.write, err = sql.Open("sqlite", dsn(url.Values{"_txlock": {"immediate"}})); err != nil {
+		return err
+	}
+	d.write.SetMaxOpenConns(1)
+	if d.read, err = sql.Open("sqlite", dsn(url.Values{"_pragma": {"query_only(ON)"}})); err != nil {
+		return err
+	}
+	readers := o.MaxConns
+	if readers <= 0 {
+		readers = max(4, runtime.GOMAXPROCS(0))
+	}
+	d.read.SetMaxOpenConns(readers)
+	d.read.SetMaxIdleConns(readers)
+	return d.name(d.write.Ping())
+}
+
+// ClaimServing makes this process the one that serves a SQLite file. A second one is refused in plain words; other
+// processes may still open the database to administer it. On PostgreSQL any number of nodes may serve.
+func (d *DB) ClaimServing() (release func(), err error) {
+	if d.engine != sqliteEngine {
+		return func() {}, nil
+	}
+	f, err := lockFile(d.path+".serving", syscall.LOCK_EX|syscall.LOCK_NB)
+	if err != nil {
+		return nil, fmt.Errorf("another server is already running on %s", d.path)
+	}
+	return func() { f.Close() }, nil
+}
+
+// lockFile opens path and locks it for this process; the lock ends with the file or the process, however it dies.
+func lockFile(path string, how int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), how); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}

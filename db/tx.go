@@ -1,0 +1,106 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// Tx is one transaction. It is made by Write and Read only and must not outlive their closure.
+type Tx struct {
+	tx  *sql.Tx
+	db  *DB
+	now time.Time
+}
+
+// Exec runs a statement and tells how many rows it touched.
+func (t *Tx) Exec(ctx context.Context, query string, args ...any) (affected int64, err error) {
+	r, err := t.tx.ExecContext(t.db.statement(ctx), query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// Row runs a query that gives at most one row; Scan's error is sql.ErrNoRows when there is none.
+func (t *Tx) Row(ctx context.Context, query string, args ...any) *sql.Row {
+	return t.tx.QueryRowContext(t.db.statement(ctx), query, args...)
+}
+
+// Query runs a query; hand its result to Collect.
+func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return t.tx.QueryContext(t.db.statement(ctx), query, args...)
+}
+
+// statement takes cancellation away from statements on SQLite: an interrupted write there rolls back the whole
+// transaction, which is shared with the other writers of the group.
+func (d *DB) statement(ctx context.Context) context.Context {
+	if d.engine == sqliteEngine {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
+}
+
+// Now is the moment that this transaction judges by, the same for the whole transaction, in UTC and whole microseconds.
+func (t *Tx) Now(ctx context.Context) (time.Time, error) {
+	if !t.now.IsZero() {
+		return t.now, nil
+	}
+	switch {
+	case t.db.clock != nil:
+		t.now = t.db.clock()
+	case t.db.engine == postgresEngine:
+		if err := t.Row(ctx, "SELECT clock_timestamp()").Scan(&t.now); err != nil {
+			return time.Time{}, err
+		}
+	default:
+		t.now = time.Now()
+	}
+	t.now = t.now.UTC().Truncate(time.Microsecond)
+	return t.now, nil
+}
+
+// ForUpdate ends a SELECT whose rows will be changed: " FOR UPDATE", or "" where writers are alone anyway.
+func (t *Tx) ForUpdate() string {
+	if t.db.engine == postgresEngine {
+		return " FOR UPDATE"
+	}
+	return ""
+}
+
+// SkipLocked is ForUpdate that passes over rows which another transaction holds.
+func (t *Tx) SkipLocked() string {
+	if t.db.engine == postgresEngine {
+		return " FOR UPDATE SKIP LOCKED"
+	}
+	return ""
+}
+
+// Advance makes the next generated id of a table larger than any id in it, after rows were stored with ids of their own.
+func (t *Tx) Advance(ctx context.Context, table string) error {
+	if t.db.engine != postgresEngine {
+		return nil // AUTOINCREMENT looks at the largest id itself
+	}
+	_, err := t.Exec(ctx, "SELECT setval(pg_get_serial_sequence('"+table+"', 'id'), (SELECT COALESCE(MAX(id), 0) + 1 FROM "+table+"), false)")
+	return err
+}
+
+// Scanner is a row to scan: *sql.Row or *sql.Rows.
+type Scanner interface{ Scan(dest ...any) error }
+
+// Collect reads every row of a query.
+func Collect[T any](rows *sql.Rows, err error, scan func(Scanner) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}

@@ -1,0 +1,80 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync/atomic"
+)
+
+// ErrBusy says that the gate and its queue are full; the caller answers 503 with Retry-After.
+var ErrBusy = errors.New("too many passwords are being checked at once")
+
+// queuePerSlot bounds how many callers wait for one slot: at about 40 ms a hash, the last of them waits for about a
+// third of a second, which is still an answer; more would only be a longer way to say "busy".
+const queuePerSlot = 8
+
+// Hasher hashes and checks passwords behind a gate. Each Argon2id run holds Params.Memory; the gate bounds how many run
+// at once, whatever the number of requests.
+type Hasher struct {
+	params  Params
+	slots   chan struct{}
+	waiting atomic.Int64
+	limit   int64
+	runs    atomic.Int64
+}
+
+// NewHasher makes a gate of the given number of slots; 0 means the number of cores.
+func NewHasher(p Params, slots int) *Hasher {
+	if slots <= 0 {
+		slots = runtime.GOMAXPROCS(0)
+	}
+	return &Hasher{params: p, slots: make(chan struct{}, slots), limit: int64(slots * queuePerSlot)}
+}
+
+// Runs counts the hashes computed so far, for metrics and for tests that count them.
+func (h *Hasher) Runs() int64 { return h.runs.Load() }
+
+// Hash makes the stored form of a password with today's parameters. Errors: ErrBusy, or ctx's while queueing.
+func (h *Hasher) Hash(ctx context.Context, password Text) (string, error) {
+	var out string
+	err := h.through(ctx, func() { out = h.params.hash(password) })
+	return out, err
+}
+
+// Verify tells whether password is the one behind stored, and whether stored should be replaced by a hash with today's
+// parameters. An empty stored hash costs the same work and is never right: the answer for an account that does not
+// exist takes as long as for one that does.
+func (h *Hasher) Verify(ctx context.Context, stored string, password Text) (ok, outdated bool, err error) {
+	err = h.through(ctx, func() {
+		if stored == "" {
+			h.params.work(password)
+			return
+		}
+		var cheap bool
+		ok, outdated, cheap = h.params.verify(stored, password)
+		if cheap {
+			// An imported hash that costs less than today's would tell by time that the account exists.
+			h.params.work(password)
+		}
+	})
+	return ok, outdated, err
+}
+
+func (h *Hasher) through(ctx context.Context, work func()) error {
+	if h.waiting.Add(1) > h.limit {
+		h.waiting.Add(-1)
+		return ErrBusy
+	}
+	defer h.waiting.Add(-1)
+	select {
+	case h.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	// The slot is held until the hash ends even if the caller has gone: memory is bounded by slots, not by patience.
+	defer func() { <-h.slots }()
+	h.runs.Add(1)
+	work()
+	return nil
+}
