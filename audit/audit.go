@@ -1,0 +1,197 @@
+// Package audit keeps who did what to whom, when and from where. It owns the table audit.
+//
+// Promises:
+//   - Append-only: the database itself refuses to change or delete a row.
+//   - An entry commits with the act that it tells of, or neither does.
+//   - It holds no secret, and of an address that nobody is known to own only a hash and a masked form.
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rekeyhq/rekey/db"
+)
+
+// What happened. The names are stable: people search and alert by them.
+const (
+	ResetRequested    = "password_reset.requested"
+	ResetSentByStore  = "password_reset.sent_by_store"
+	ResetLimited      = "password_reset.limited"
+	LinkOpened        = "password_reset.link_opened"
+	ResetCompleted    = "password_reset.completed"
+	PasswordChanged   = "password.changed"
+	SessionStarted    = "session.started"
+	SessionEnded      = "session.ended"
+	SessionsEnded     = "sessions.ended"
+	SignInFailed      = "signin.failed"
+	SignInLocked      = "signin.locked"
+	Unlocked          = "customer.unlocked"
+	TokenIssued       = "token.issued"
+	TokensRevoked     = "tokens.revoked"
+	Registered        = "registration.requested"
+	CustomerCreated   = "customer.created"
+	CustomerUpdated   = "customer.updated"
+	CustomersImported = "customers.imported"
+	SettingChanged    = "setting.changed"
+	WebsiteCreated    = "website.created"
+	ViewCreated       = "store_view.created"
+	ViewChanged       = "store_view.changed"
+	AdminCreated      = "admin.created"
+	AdminChanged      = "admin.changed"
+	AdminSignedIn     = "admin.signed_in"
+	AdminSignedOut    = "admin.signed_out"
+	AdminSignInFail   = "admin.signin_failed"
+	AdminLocked       = "admin.locked"
+)
+
+// Actions lists every action, for filters.
+func Actions() []string {
+	return []string{ResetRequested, ResetSentByStore, ResetLimited, LinkOpened, ResetCompleted, PasswordChanged, SessionStarted,
+		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, Unlocked, TokenIssued, TokensRevoked, Registered,
+		CustomerCreated, CustomerUpdated, CustomersImported, SettingChanged, WebsiteCreated, ViewCreated, ViewChanged, AdminCreated,
+		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked}
+}
+
+// Kinds of actor.
+const (
+	Shopper = "shopper" // at the storefront or through the web API
+	Store   = "admin"   // an administrator, in the console
+	Command = "command" // the operator, at the command line
+	System  = "system"  // the house itself
+)
+
+// Actor is who did it.
+type Actor struct {
+	Kind string
+	ID   int64 // of the customer or administrator, 0 when not known
+	Name string
+}
+
+// Entry is one act.
+type Entry struct {
+	ID         db.ID
+	At         time.Time
+	Action     string
+	Actor      Actor
+	CustomerID int64  // whom it was done to, when known
+	AddressKey []byte // customer.Address.Key of the address it was about, when no customer was looked up
+	Subject    string // what it was done to, in words: a masked address, a setting's path
+	WebsiteID  int64
+	Origin     Origin
+	Place      string // as stored: Origin.Place()
+	Browser    string // as stored: Origin.Browser()
+	Outcome    string // "" when it simply happened, else one word: refused, limited
+	Detail     map[string]string
+}
+
+// Record appends one entry to tx. ID, At, Place and Browser are filled here.
+func Record(ctx context.Context, tx *db.Tx, e Entry) error {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return err
+	}
+	detail := ""
+	if len(e.Detail) > 0 {
+		b, err := json.Marshal(e.Detail)
+		if err != nil {
+			return err
+		}
+		detail = string(b)
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO audit (id, at, action, actor_kind, actor_id, actor_name, customer_id, address_key,
+		subject, website_id, ip, place, browser, outcome, detail)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)`,
+		db.NewID(), db.Micro(now), e.Action, e.Actor.Kind, db.NullInt(e.Actor.ID), e.Actor.Name, db.NullInt(e.CustomerID),
+		e.AddressKey, e.Subject, db.NullInt(e.WebsiteID), e.Origin.address(), e.Origin.Place(), e.Origin.Browser(), e.Outcome, detail)
+	return err
+}
+
+// Query narrows a list. Zero fields do not.
+type Query struct {
+	Action     string
+	ActorName  string
+	CustomerID int64
+	WebsiteID  int64 // entries of this website only
+	From, To   time.Time
+	After      string // Entry.ID of the last one seen: older ones follow
+	Limit      int
+}
+
+const (
+	columns  = `id, at, action, actor_kind, actor_id, actor_name, customer_id, address_key, subject, website_id, place, browser, outcome, detail`
+	maxLimit = 500
+)
+
+// List returns entries, newest first, and the cursor for the next page, "" at the end.
+func List(ctx context.Context, tx *db.Tx, q Query) ([]Entry, string, error) {
+	limit := min(max(q.Limit, 1), maxLimit)
+	var where []string
+	var args []any
+	add := func(cond string, arg any) {
+		args = append(args, arg)
+		where = append(where, strings.ReplaceAll(cond, "?", "$"+strconv.Itoa(len(args))))
+	}
+	if q.Action != "" {
+		add("action = ?", q.Action)
+	}
+	if q.ActorName != "" {
+		add("actor_name = ?", q.ActorName)
+	}
+	if q.CustomerID != 0 {
+		add("customer_id = ?", q.CustomerID)
+	}
+	if q.WebsiteID != 0 {
+		add("website_id = ?", q.WebsiteID)
+	}
+	if !q.From.IsZero() {
+		add("at >= ?", db.Micro(q.From))
+	}
+	if !q.To.IsZero() {
+		add("at < ?", db.Micro(q.To))
+	}
+	if q.After != "" {
+		id, err := db.ParseID(q.After)
+		if err != nil {
+			return nil, "", err
+		}
+		add("id < ?", id)
+	}
+	text := "SELECT " + columns + " FROM audit"
+	if len(where) > 0 {
+		text += " WHERE " + strings.Join(where, " AND ")
+	}
+	text += " ORDER BY id DESC LIMIT " + strconv.Itoa(limit+1)
+	rows, err := tx.Query(ctx, text, args...)
+	entries, err := db.Collect(rows, err, scan)
+	if err != nil || len(entries) <= limit {
+		return entries, "", err
+	}
+	entries = entries[:limit]
+	return entries, entries[limit-1].ID.String(), nil
+}
+
+// OfCustomer returns the latest entries about a customer, oldest first: those that name the customer and those about the
+// address, which was all that was known when a reset was asked for.
+func OfCustomer(ctx context.Context, tx *db.Tx, customerID int64, addressKey []byte, since time.Time, limit int) ([]Entry, error) {
+	rows, err := tx.Query(ctx, `SELECT `+columns+` FROM audit WHERE (customer_id = $1 OR address_key = $2) AND at >= $3
+		ORDER BY id DESC LIMIT $4`, customerID, addressKey, since.UnixMicro(), min(limit, maxLimit))
+	entries, err := db.Collect(rows, err, scan)
+	slices.Reverse(entries)
+	return entries, err
+}
+
+func scan(row db.Scanner) (Entry, error) {
+	var e Entry
+	var detail string
+	err := row.Scan(&e.ID, db.IntoTime(&e.At), &e.Action, &e.Actor.Kind, db.IntoInt(&e.Actor.ID), &e.Actor.Name,
+		db.IntoInt(&e.CustomerID), &e.AddressKey, &e.Subject, db.IntoInt(&e.WebsiteID), &e.Place, &e.Browser, &e.Outcome, &detail)
+	if err == nil && detail != "" {
+		err = json.Unmarshal([]byte(detail), &e.Detail)
+	}
+	return e, err
+}

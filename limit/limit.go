@@ -1,0 +1,157 @@
+// Package limit counts attempts. It owns the tables limits and lockouts.
+//
+// Promises:
+//   - Exact: the row of a subject is locked by the statement that reads it, so that no two requests, on any number of
+//     nodes, see the same count. Counts survive a restart; they commit with the journey that they belong to.
+//   - A window slides: "five per hour" holds for every hour, not for a bucket that is refilled on the hour.
+//   - It does not know who is a customer: subjects are hashed, and unknown ones count and lock as known ones do.
+package limit
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/rekeyhq/rekey/db"
+)
+
+// MaxPerWindow is the largest Rule.Max: each remembered hit takes eight bytes of its subject's row.
+const MaxPerWindow = 10_000
+
+// Rule is a limit on how often something may happen to one subject.
+type Rule struct {
+	Name        string        // tells the rules of one subject apart
+	Max         int           // how many within Window; 0 is no limit
+	Window      time.Duration // slides
+	MinInterval time.Duration // between two; 0 is no limit
+}
+
+// Verdict is the answer to "now?".
+type Verdict struct {
+	Allowed bool
+	NextAt  time.Time // when the next one will be allowed; the zero time when that is now
+}
+
+func (r Rule) off() bool { return r.Max <= 0 && r.MinInterval <= 0 }
+
+// Take asks for one and, when it is allowed, counts it. A refusal is not counted: asking again costs nobody anything.
+func Take(ctx context.Context, tx *db.Tx, r Rule, subject string) (Verdict, error) {
+	if r.off() {
+		return Verdict{Allowed: true}, nil
+	}
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return Verdict{}, err
+	}
+	key := keyOf(r.Name, subject)
+	expires := now.Add(max(r.Window, r.MinInterval))
+	var packed []byte
+	// The upsert locks the row until the end of the transaction; whoever comes next waits and reads what we wrote.
+	err = tx.Row(ctx, `INSERT INTO limits (key, hits, expires_at) VALUES ($1, $2, $3)
+		ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at RETURNING hits`,
+		key, []byte{}, db.Micro(expires)).Scan(&packed)
+	if err != nil {
+		return Verdict{}, err
+	}
+	hits := r.within(unpack(packed), now)
+	if next := r.next(hits); next.After(now) {
+		return Verdict{NextAt: next}, nil
+	}
+	hits = append(hits, now.UnixMicro())
+	if _, err := tx.Exec(ctx, "UPDATE limits SET hits = $2 WHERE key = $1", key, pack(hits)); err != nil {
+		return Verdict{}, err
+	}
+	return Verdict{Allowed: true}, nil
+}
+
+// Peek answers without counting.
+func Peek(ctx context.Context, tx *db.Tx, r Rule, subject string) (Verdict, error) {
+	if r.off() {
+		return Verdict{Allowed: true}, nil
+	}
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return Verdict{}, err
+	}
+	var packed []byte
+	err = tx.Row(ctx, "SELECT hits FROM limits WHERE key = $1", keyOf(r.Name, subject)).Scan(&packed)
+	if err != nil && !db.IsNoRows(err) {
+		return Verdict{}, err
+	}
+	if next := r.next(r.within(unpack(packed), now)); next.After(now) {
+		return Verdict{NextAt: next}, nil
+	}
+	return Verdict{Allowed: true}, nil
+}
+
+// Refund takes back the latest hit of a subject: what was counted beforehand turned out not to be what is limited.
+func Refund(ctx context.Context, tx *db.Tx, r Rule, subject string) error {
+	if r.off() {
+		return nil
+	}
+	key := keyOf(r.Name, subject)
+	var packed []byte
+	err := tx.Row(ctx, "SELECT hits FROM limits WHERE key = $1"+tx.ForUpdate(), key).Scan(&packed)
+	if db.IsNoRows(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, "UPDATE limits SET hits = $2 WHERE key = $1", key, packed[:max(0, len(packed)-8)])
+	return err
+}
+
+// within drops the hits that no longer count.
+func (r Rule) within(hits []int64, now time.Time) []int64 {
+	oldest := now.Add(-max(r.Window, r.MinInterval)).UnixMicro()
+	return slices.DeleteFunc(hits, func(h int64) bool { return h <= oldest })
+}
+
+// next is the first moment at which both the window and the interval allow one more.
+func (r Rule) next(hits []int64) time.Time {
+	var next time.Time
+	if n := len(hits); n > 0 && r.MinInterval > 0 {
+		next = time.UnixMicro(hits[n-1]).Add(r.MinInterval)
+	}
+	if r.Max > 0 && len(hits) >= r.Max {
+		if free := time.UnixMicro(hits[len(hits)-r.Max]).Add(r.Window); free.After(next) {
+			next = free
+		}
+	}
+	return next.UTC()
+}
+
+// Sweep deletes rows that no longer say anything, at most max of them.
+func Sweep(ctx context.Context, tx *db.Tx, most int) (int64, error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return tx.Exec(ctx, `DELETE FROM limits WHERE key IN (SELECT key FROM limits WHERE expires_at < $1 LIMIT $2`+
+		tx.SkipLocked()+`)`, db.Micro(now), most)
+}
+
+// keyOf hides the subject (an address of a person, of a machine) and gives every row the same size.
+func keyOf(name, subject string) []byte {
+	sum := sha256.Sum256([]byte(name + "\x00" + subject))
+	return sum[:]
+}
+
+func pack(hits []int64) []byte {
+	b := make([]byte, 0, 8*len(hits))
+	for _, h := range hits {
+		b = binary.BigEndian.AppendUint64(b, uint64(h))
+	}
+	return b
+}
+
+func unpack(b []byte) []int64 {
+	hits := make([]int64, 0, len(b)/8)
+	for ; len(b) >= 8; b = b[8:] {
+		hits = append(hits, int64(binary.BigEndian.Uint64(b)))
+	}
+	return hits
+}

@@ -1,0 +1,235 @@
+package shop
+
+import (
+	"slices"
+	"time"
+)
+
+// The paths of all settings. Those marked C are Adobe Commerce's own.
+const (
+	PasswordPreset           = "customer/password/preset"
+	ResetProtectionType      = "customer/password/password_reset_protection_type"           // C
+	MaxResetRequests         = "customer/password/max_number_password_reset_requests"       // C
+	MinTimeBetweenResets     = "customer/password/min_time_between_password_reset_requests" // C
+	MaxRequestsPerClient     = "customer/password/max_requests_per_client"
+	LinkExpirationPeriod     = "customer/password/reset_link_expiration_period"      // C
+	RequiredCharacterClasses = "customer/password/required_character_classes_number" // C
+	MinimumPasswordLength    = "customer/password/minimum_password_length"           // C
+	AllowWhiteSpace          = "customer/password/allow_white_space"
+	CommonPasswords          = "customer/password/common_passwords"
+	LockoutFailures          = "customer/password/lockout_failures"           // C
+	LockoutThreshold         = "customer/password/lockout_threshold"          // C
+	AutocompleteOnStorefront = "customer/password/autocomplete_on_storefront" // C
+	RequireConfirmation      = "customer/create_account/confirm"              // C
+	RegistrationAnswer       = "customer/create_account/answer"
+	RegistrationLinkPeriod   = "customer/create_account/confirmation_link_expiration_period"
+	RedirectDashboard        = "customer/startup/redirect_dashboard" // C
+	MaxSignInFailuresClient  = "customer/signin/max_failures_per_client"
+	SessionLifetime          = "customer/session/lifetime"
+	SessionIdle              = "customer/session/idle"
+	CustomerTokenLifetime    = "oauth/access_token_lifetime/customer" // C
+	AdminLockoutFailures     = "admin/security/lockout_failures"      // C
+	AdminLockoutThreshold    = "admin/security/lockout_threshold"     // C
+	AdminSessionLifetime     = "admin/security/session_lifetime"      // C
+)
+
+// The values of ResetProtectionType.
+const (
+	ProtectionNone         = "0"
+	ProtectionByIPAndEmail = "1"
+	ProtectionByIP         = "2"
+	ProtectionByEmail      = "3"
+)
+
+// The values of CommonPasswords.
+const (
+	CommonPasswordsOff     = "off"
+	CommonPasswordsAdvise  = "advise"
+	CommonPasswordsEnforce = "enforce"
+)
+
+// The values of RegistrationAnswer.
+const (
+	RegistrationNeutral   = "neutral"
+	RegistrationImmediate = "immediate"
+)
+
+// MaxLinkPeriod is the ceiling of LinkExpirationPeriod: a recovery code sent by e-mail is valid for at most 24 hours
+// (NIST SP 800-63B-4 §4.2.1.2).
+const MaxLinkPeriod = 24 * time.Hour
+
+// Sections and groups of the console's Configuration page, named as in Commerce.
+const (
+	customerConfiguration = "Customer Configuration"
+	passwordOptions       = "Password Options"
+	createAccountOptions  = "Create New Account Options"
+	loginOptions          = "Login Options"
+	oauthSection          = "OAuth"
+	accessTokenExpiration = "Access Token Expiration"
+	adminSection          = "Admin"
+	adminSecurity         = "Security"
+)
+
+const (
+	hour = int64(time.Hour)
+	day  = 24 * hour
+)
+
+// registry is fixed at start; nothing changes it.
+var registry = slices.Concat(passwordSettings, accountSettings, adminSettings)
+
+var passwordSettings = []Setting{
+	{
+		Path: PasswordPreset, Label: "Password Rules Preset",
+		Help:    "Supplies the defaults of the rules below, for the default scope or for one website. What is set at the same scope itself wins over the preset.",
+		Section: customerConfiguration, Group: passwordOptions,
+		Type: Choice, Options: presetOptions(), Default: "commerce", Scopes: untilWebsites,
+	},
+	{
+		Path: ResetProtectionType, Label: "Password Reset Protection Type",
+		Help:    "What the limits of reset requests count: requests from one client address, requests for one email address, either, or nothing.",
+		Section: customerConfiguration, Group: passwordOptions,
+		Type: Choice, Default: ProtectionByIPAndEmail, Scopes: everywhere,
+		Options: []Option{{ProtectionByIPAndEmail, "By IP and Email"}, {ProtectionByIP, "By IP"}, {ProtectionByEmail, "By Email"}, {ProtectionNone, "None"}},
+	},
+	{
+		Path: MaxResetRequests, Label: "Max Number of Password Reset Requests",
+		Help:    "Limit the number of password reset requests per hour. Use 0 to disable.",
+		Section: customerConfiguration, Group: passwordOptions,
+		Type: Number, Default: "5", Scopes: everywhere, Min: 0, Max: 1000,
+	},
+	{
+		Path: MinTimeBetweenResets, Label: "Min Time Between Password Reset Requests",
+		Help:    "Delay in minutes between password reset requests. Use 0 to disable.",
+		Section: customerConfiguration, Group: passwordOptions,
+		Type: Time, Unit: "minutes", Default: "10", Scopes: everywhere, Min: 0, Max: day,
+	},
+	{
+		Path: MaxRequestsPerClient, Label: "Max Requests per Client Address",
+		Help:    "Limit the number of reset requests per hour from one client address, whatever email addresses it asks for. Use 0 to disable.",
+		Section: customerConfiguration, Group: passwordOptions,
+		Type: Number, Default: "40", Scopes: everywhere, Min: 0, Max: 10_000,
+	},
+	{
+		Path: LinkExpirationPeriod, Label: "Recovery Link Expiration Period",
+		Help:    "How long the link of a letter can be used, at most 24 hours.",
+		Section: customerConfiguration, Group: passwordOptions,
+		Type: Time, Unit: "hours", Default: "24", Scopes: ScopeDefault, Min: int64(time.Second), Max: int64(MaxLinkPeriod),
+	},
+	{
+		Path: RequiredCharacterClasses, Label: "Number of Required Character Classes",
+		Help:    "How many of the classes lower-case letters, upper-case letters, digits and other characters a password must contain.",
+		Section: customerConfiguration, Group: passwordOptions,
+		Type: Number, Default: "1", Scopes: ScopeDefault, Min: 1, Max: 4,
+	},
+	{
+		Path: MinimumPasswordLength, Label: "Minimum Password Length",
+		Help:    "The least number of characters of a password. It holds when a password is set, never when it is tried.",
+		Section: customerConfiguration, Group: passwordOptions,
+		Type: Number, Unit: "characters", Default: "6", Scopes: ScopeDefault, Min: 1, Max: 128,
+	},
+	{
+		Path: AllowWhiteSpace, Label: "Allow Spaces in Passwords",
+		Help:    "Whether a password may contain spaces and other white space. Spaces are never removed silently.",
+		Section: customerConfiguration, Group: passwordOptions,
+		Type: YesNo, Default: "0", Scopes: untilWebsites,
+	},
+	{
+		Path: CommonPasswords, Label: "Common Passwords",
+		Help:    "What happens when somebody chooses one of the most used passwords.",
+		Section: customerConfiguration, Group: passwordOptions,
+		Type: Choice, Default: CommonPasswordsAdvise, Scopes: untilWebsites,
+		Options: []Option{{CommonPasswordsOff, "Accept"}, {CommonPasswordsAdvise, "Advise against"}, {CommonPasswordsEnforce, "Refuse"}},
+	},
+	{
+		Path: LockoutFailures, Label: "Maximum Login Failures to Lockout Account",
+		Help:    "Use 0 to disable account locking.",
+		Section: customerConfiguration, Group: passwordOptions,
+		Type: Number, Default: "10", Scopes: ScopeDefault, Min: 0, Max: 1000,
+	},
+	{
+		Path: LockoutThreshold, Label: "Lockout Time",
+		Help:    "How long an account stays locked, in minutes. Use 0 to disable account locking.",
+		Section: customerConfiguration, Group: passwordOptions,
+		Type: Time, Unit: "minutes", Default: "10", Scopes: ScopeDefault, Min: 0, Max: 7 * day,
+	},
+	{
+		Path: AutocompleteOnStorefront, Label: "Enable Autocomplete on login/forgot password forms",
+		Help:    "Lets browsers and password managers fill in the forms.",
+		Section: customerConfiguration, Group: passwordOptions,
+		Type: YesNo, Default: "1", Scopes: untilWebsites,
+	},
+}
+
+var accountSettings = []Setting{
+	{
+		Path: RequireConfirmation, Label: "Require Emails Confirmation",
+		Help:    "Whether an account created at once must confirm its email address before signing in.",
+		Section: customerConfiguration, Group: createAccountOptions,
+		Type: YesNo, Default: "0", Scopes: untilWebsites,
+	},
+	{
+		Path: RegistrationAnswer, Label: "Answer to New Accounts",
+		Help:    "Neutral: everybody reads the same answer and finishes by letter, so that nobody learns who is a customer. Immediate: the account is open at once, and a known address is named as such.",
+		Section: customerConfiguration, Group: createAccountOptions,
+		Type: Choice, Default: RegistrationNeutral, Scopes: untilWebsites,
+		Options: []Option{{RegistrationNeutral, "Neutral, finished by letter"}, {RegistrationImmediate, "Immediate"}},
+	},
+	{
+		Path: RegistrationLinkPeriod, Label: "Confirmation Link Expiration Period",
+		Help:    "How long the link that finishes a new account can be used.",
+		Section: customerConfiguration, Group: createAccountOptions,
+		Type: Time, Unit: "hours", Default: "24", Scopes: untilWebsites, Min: int64(time.Second), Max: 7 * day,
+	},
+	{
+		Path: RedirectDashboard, Label: "Redirect Customer to Account Dashboard after Logging in",
+		Help:    "Otherwise customers return to the page that asked them to sign in.",
+		Section: customerConfiguration, Group: loginOptions,
+		Type: YesNo, Default: "1", Scopes: untilWebsites,
+	},
+	{
+		Path: MaxSignInFailuresClient, Label: "Max Failed Sign-Ins per Client Address",
+		Help:    "Limit the number of wrong passwords per hour from one client address, whatever accounts it tries. Use 0 to disable.",
+		Section: customerConfiguration, Group: loginOptions,
+		Type: Number, Default: "100", Scopes: untilWebsites, Min: 0, Max: 10_000,
+	},
+	{
+		Path: SessionLifetime, Label: "Customer Session Lifetime",
+		Help:    "How long a customer stays signed in in one browser at most.",
+		Section: customerConfiguration, Group: loginOptions,
+		Type: Time, Unit: "days", Default: "30", Scopes: untilWebsites, Min: int64(time.Second), Max: 366 * day,
+	},
+	{
+		Path: SessionIdle, Label: "Customer Session Idle Time",
+		Help:    "How long a customer who does nothing stays signed in.",
+		Section: customerConfiguration, Group: loginOptions,
+		Type: Time, Unit: "days", Default: "7", Scopes: untilWebsites, Min: int64(time.Second), Max: 366 * day,
+	},
+}
+
+var adminSettings = []Setting{
+	{
+		Path: CustomerTokenLifetime, Label: "Customer Token Lifetime",
+		Help:    "How long a token of the web API is accepted.",
+		Section: oauthSection, Group: accessTokenExpiration,
+		Type: Time, Unit: "hours", Default: "1", Scopes: ScopeDefault, Min: int64(time.Second), Max: 366 * day,
+	},
+	{
+		Path: AdminLockoutFailures, Label: "Maximum Login Failures to Lockout Account",
+		Help:    "For administrators. Use 0 to disable account locking.",
+		Section: adminSection, Group: adminSecurity,
+		Type: Number, Default: "6", Scopes: ScopeDefault, Min: 0, Max: 1000,
+	},
+	{
+		Path: AdminLockoutThreshold, Label: "Lockout Time",
+		Help:    "How long an administrator's account stays locked, in minutes.",
+		Section: adminSection, Group: adminSecurity,
+		Type: Time, Unit: "minutes", Default: "30", Scopes: ScopeDefault, Min: int64(time.Second), Max: 14 * day,
+	},
+	{
+		Path: AdminSessionLifetime, Label: "Admin Session Lifetime",
+		Help:    "How long an administrator who does nothing stays signed in, in seconds.",
+		Section: adminSection, Group: adminSecurity,
+		Type: Time, Unit: "seconds", Default: "900", Scopes: ScopeDefault, Min: int64(time.Second), Max: 366 * day,
+	},
+}
