@@ -1,0 +1,171 @@
+// Package admin knows the store's administrators and what they may do. It owns the tables admins and admin_sessions.
+//
+// Promises:
+//   - A Permit is made by Allow and CommandLine only, and the use cases that need one demand it as a parameter: a new
+//     door cannot forget to ask.
+//   - An administrator of one website cannot name what belongs to another: to them it does not exist.
+//   - Signing in is bounded and answers alike for a wrong, an unknown, a disabled and a locked name.
+//   - A session ends by itself, after a time without use and after a day at the latest; a new password ends them all.
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/mail"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/shop"
+)
+
+// MinPassword is the least length of an administrator's password in code points (Commerce: 7 with letters and digits;
+// here length alone, NIST SP 800-63B-4 §3.1.1.2).
+const MinPassword = 8
+
+// Admin is one administrator.
+type Admin struct {
+	ID                      int64
+	Username, Email, Name   string
+	Role                    string
+	WebsiteID               int64 // the only website they administer, 0 for all
+	Active                  bool
+	CreatedAt, LastSignInAt time.Time
+	hash                    string
+	generation              int64
+}
+
+// Service holds what the administrators' journeys need.
+type Service struct {
+	DB     *db.DB
+	Shop   *shop.Shop
+	Hasher *secret.Hasher
+}
+
+const columns = "id, username, email, name, role, website_id, active, password_hash, session_generation, created_at, last_sign_in_at"
+
+func scan(row db.Scanner) (Admin, error) {
+	var a Admin
+	err := row.Scan(&a.ID, &a.Username, &a.Email, &a.Name, &a.Role, db.IntoInt(&a.WebsiteID), &a.Active, &a.hash,
+		&a.generation, db.IntoTime(&a.CreatedAt), db.IntoTime(&a.LastSignInAt))
+	if db.IsNoRows(err) {
+		return Admin{}, fault.New(fault.NotFound, "not_found", "There is no such administrator.")
+	}
+	return a, err
+}
+
+// New is what an administrator is made of.
+type New struct {
+	Username, Email, Name, Role string
+	WebsiteID                   int64
+	Password                    secret.Text
+}
+
+var username = regexp.MustCompile(`^[A-Za-z0-9._@+-]{2,64}$`)
+
+func (n New) check() error {
+	var errs []error
+	if !username.MatchString(n.Username) {
+		errs = append(errs, fault.Refuse("username", "malformed", "A user name has 2 to 64 letters, digits or . _ @ + -", nil))
+	}
+	if a, err := mail.ParseAddress(n.Email); err != nil || a.Address != n.Email {
+		errs = append(errs, fault.Refuse("email", "email.malformed", "The e-mail address of the administrator is not valid.", nil))
+	}
+	if _, ok := role(n.Role); !ok {
+		errs = append(errs, fault.Refuse("role", "malformed", fmt.Sprintf("There is no role %q; the roles are %s.", n.Role, strings.Join(roleNames(), ", ")), nil))
+	}
+	return errors.Join(append(errs, checkPassword(n.Password))...)
+}
+
+func checkPassword(password secret.Text) error {
+	if n := utf8.RuneCountInString(password.Reveal()); n < MinPassword || n > 256 || !utf8.ValidString(password.Reveal()) {
+		return fault.Refuse("password", "password.too_short", fmt.Sprintf("The password of an administrator needs at least %d characters.", MinPassword), map[string]any{"Min": MinPassword})
+	}
+	return nil
+}
+
+// Create makes an administrator. Errors: fault Invalid, Conflict when the name is taken.
+func (s *Service) Create(ctx context.Context, permit Permit, n New) (Admin, error) {
+	if err := permit.Need(ManageAdmins); err != nil {
+		return Admin{}, err
+	}
+	if n.Role == "" {
+		n.Role = Owner
+	}
+	if err := n.check(); err != nil {
+		return Admin{}, err
+	}
+	hash, err := s.Hasher.Hash(ctx, n.Password)
+	if err != nil {
+		return Admin{}, err
+	}
+	var made Admin
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		made, err = scan(tx.Row(ctx, `INSERT INTO admins (username, username_canon, email, name, role, website_id, password_hash, created_at)
+			VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT DO NOTHING RETURNING `+columns,
+			n.Username, strings.ToLower(n.Username), n.Email, n.Name, n.Role, db.NullInt(n.WebsiteID), hash, db.Micro(now)))
+		if fault.Is(err, fault.NotFound) {
+			return fault.New(fault.Conflict, "admin.exists", fmt.Sprintf("There is an administrator %q already.", n.Username))
+		}
+		if err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.AdminCreated, Actor: permit.Actor(), Subject: n.Username, WebsiteID: n.WebsiteID,
+			Detail: map[string]string{"role": n.Role}})
+	})
+	return made, err
+}
+
+// SetPassword gives an administrator a new password and ends every session of theirs.
+func (s *Service) SetPassword(ctx context.Context, permit Permit, name string, password secret.Text) error {
+	if err := permit.Need(ManageAdmins); err != nil {
+		return err
+	}
+	if err := checkPassword(password); err != nil {
+		return err
+	}
+	hash, err := s.Hasher.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		n, err := tx.Exec(ctx, "UPDATE admins SET password_hash = $2, session_generation = session_generation + 1 WHERE username_canon = $1",
+			strings.ToLower(name), hash)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fault.New(fault.NotFound, "not_found", fmt.Sprintf("There is no administrator %q.", name))
+		}
+		if err := forgive(ctx, tx, name); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.AdminChanged, Actor: permit.Actor(), Subject: name,
+			Detail: map[string]string{"changed": "password"}})
+	})
+}
+
+// List returns every administrator by name.
+func List(ctx context.Context, tx *db.Tx) ([]Admin, error) {
+	rows, err := tx.Query(ctx, "SELECT "+columns+" FROM admins ORDER BY username_canon")
+	return db.Collect(rows, err, scan)
+}
+
+func roleNames() []string {
+	var names []string
+	for _, r := range Roles() {
+		names = append(names, r.Name)
+	}
+	return slices.Clip(names)
+}

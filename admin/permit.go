@@ -1,0 +1,105 @@
+package admin
+
+import (
+	"slices"
+
+	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/fault"
+)
+
+// Right is something that an administrator may be allowed to do.
+type Right string
+
+const (
+	ViewCustomers  Right = "customers.view"
+	EditCustomers  Right = "customers.edit"
+	ResetPassword  Right = "customers.reset_password"
+	ForceSignIn    Right = "customers.force_sign_in"
+	UnlockCustomer Right = "customers.unlock"
+	ViewSettings   Right = "settings.view"
+	EditSettings   Right = "settings.edit"
+	ViewLetters    Right = "letters.view"
+	ViewAudit      Right = "audit.view"
+	EditStores     Right = "stores.edit"
+	ManageAdmins   Right = "admins.manage"
+)
+
+// Owner is the role that may do everything.
+const Owner = "owner"
+
+// Role is a named set of rights.
+type Role struct {
+	Name, Label string
+	Rights      []Right
+}
+
+// Roles lists the roles, from all rights to the fewest.
+func Roles() []Role {
+	return []Role{
+		{Owner, "Owner", []Right{ViewCustomers, EditCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewSettings,
+			EditSettings, ViewLetters, ViewAudit, EditStores, ManageAdmins}},
+		{"manager", "Manager", []Right{ViewCustomers, EditCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewSettings,
+			EditSettings, ViewLetters, ViewAudit, EditStores}},
+		{"support", "Customer support", []Right{ViewCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewLetters}},
+		{"viewer", "Viewer", []Right{ViewCustomers, ViewSettings, ViewLetters, ViewAudit}},
+	}
+}
+
+func role(name string) (Role, bool) {
+	i := slices.IndexFunc(Roles(), func(r Role) bool { return r.Name == name })
+	if i < 0 {
+		return Role{}, false
+	}
+	return Roles()[i], true
+}
+
+// Permit proves that somebody was allowed to use one right. Its fields are unexported, so that no other package makes one.
+type Permit struct {
+	right Right
+	who   Admin
+	actor audit.Actor
+}
+
+// Allow makes a Permit if the administrator's role has the right. Errors: fault Forbidden.
+func Allow(who Admin, r Right) (Permit, error) {
+	has, ok := role(who.Role)
+	if !ok || !who.Active || who.ID == 0 || !slices.Contains(has.Rights, r) {
+		return Permit{}, fault.New(fault.Forbidden, "forbidden", "Your role does not allow this. Ask an administrator who may.")
+	}
+	return Permit{right: r, who: who, actor: audit.Actor{Kind: audit.Store, ID: who.ID, Name: who.Username}}, nil
+}
+
+// May tells whether Allow would give a Permit, for pages that leave out what cannot be done.
+func May(who Admin, r Right) bool {
+	_, err := Allow(who, r)
+	return err == nil
+}
+
+// CommandLine makes a Permit for whoever runs the program on the machine: they own the data folder and the key.
+func CommandLine(r Right) Permit {
+	return Permit{right: r, actor: audit.Actor{Kind: audit.Command, Name: "command line"}}
+}
+
+// Actor is who the audit says it was.
+func (p Permit) Actor() audit.Actor { return p.actor }
+
+// Covers tells whether the permit reaches a website. What it does not reach is to be answered as if it did not exist.
+func (p Permit) Covers(websiteID int64) bool {
+	return p.who.WebsiteID == 0 || p.who.WebsiteID == websiteID
+}
+
+// Websites is the list that a search must be narrowed to, nil for all.
+func (p Permit) Websites() []int64 {
+	if p.who.WebsiteID == 0 {
+		return nil
+	}
+	return []int64{p.who.WebsiteID}
+}
+
+// Need refuses a permit for another right than the one a use case asks for. Errors: fault Forbidden.
+func (p Permit) Need(r Right) error {
+	if p.right != r {
+		return fault.New(fault.Forbidden, "forbidden", "This permit is for something else.")
+	}
+	return nil
+}

@@ -1,0 +1,208 @@
+package admin
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/limit"
+	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/shop"
+)
+
+const (
+	// LongestSession ends a session whatever its use.
+	LongestSession = 12 * time.Hour
+	// seenEvery bounds how often using a session writes to the database.
+	seenEvery = time.Minute
+	// maxPerClient bounds the tries of one client address per hour, whatever the names.
+	maxPerClient = 60
+	lockName     = "admin"
+)
+
+// Opened is a session just begun; Secret goes into the cookie and nowhere else.
+type Opened struct {
+	Admin     Admin
+	Secret    secret.Text
+	ExpiresAt time.Time
+}
+
+func incorrect() error {
+	return fault.New(fault.Unauthenticated, "admin.incorrect",
+		"The account sign-in was incorrect or your account is disabled temporarily. Please wait and try again later.")
+}
+
+// SignIn checks a name and password. The attempt is counted before the password is checked. Errors: fault
+// Unauthenticated, alike for every reason; fault Limited by client address; secret.ErrBusy.
+func (s *Service) SignIn(ctx context.Context, name string, password secret.Text, o audit.Origin) (Opened, error) {
+	snap, err := s.Shop.Load(ctx)
+	if err != nil {
+		return Opened{}, err
+	}
+	name = strings.ToLower(strings.TrimSpace(name))
+	name = name[:min(len(name), 64)]
+	lock := limit.Lock{Name: lockName, Failures: snap.Int(shop.AdminLockoutFailures), Pause: snap.Duration(shop.AdminLockoutThreshold)}
+	var attempt limit.Attempt
+	var who Admin
+	var refused error
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		refused = nil
+		v, err := limit.Take(ctx, tx, limit.Rule{Name: "admin sign-in", Max: maxPerClient, Window: time.Hour}, o.Network())
+		if err != nil {
+			return err
+		}
+		if !v.Allowed {
+			refused = fault.Until("limit.client", "Too many sign-ins were tried from your network. Please wait and try again later.", v.NextAt)
+			return nil
+		}
+		if attempt, err = limit.Try(ctx, tx, lock, name); err != nil {
+			return err
+		}
+		who, err = scan(tx.Row(ctx, "SELECT "+columns+" FROM admins WHERE username_canon = $1", name))
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		return err
+	})
+	if err = firstOf(err, refused); err != nil {
+		return Opened{}, err
+	}
+	stored := who.hash
+	if attempt.Locked || !who.Active {
+		stored = "" // the same work, and never right
+	}
+	ok, outdated, err := s.Hasher.Verify(ctx, stored, password)
+	if err != nil {
+		return Opened{}, err
+	}
+	if !ok {
+		return Opened{}, firstOf(s.failed(ctx, name, attempt, who, o), incorrect())
+	}
+	var rehashed string
+	if outdated {
+		if rehashed, err = s.Hasher.Hash(ctx, password); err != nil {
+			return Opened{}, err
+		}
+	}
+	return s.open(ctx, who, rehashed, snap.Duration(shop.AdminSessionLifetime), o)
+}
+
+func (s *Service) failed(ctx context.Context, name string, a limit.Attempt, who Admin, o audit.Origin) error {
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		action := audit.AdminSignInFail
+		if a.JustLocked {
+			action = audit.AdminLocked
+		}
+		return audit.Record(ctx, tx, audit.Entry{Action: action, Actor: audit.Actor{Kind: audit.Store, ID: who.ID, Name: who.Username},
+			Subject: name, Origin: o, Outcome: "refused"})
+	})
+}
+
+func (s *Service) open(ctx context.Context, who Admin, rehashed string, idle time.Duration, o audit.Origin) (Opened, error) {
+	opened := Opened{Admin: who, Secret: secret.Random()}
+	err := s.DB.Write(ctx, func(tx *db.Tx) error {
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		opened.ExpiresAt = now.Add(LongestSession)
+		if err := forgive(ctx, tx, who.Username); err != nil {
+			return err
+		}
+		if rehashed != "" {
+			if _, err := tx.Exec(ctx, "UPDATE admins SET password_hash = $3 WHERE id = $1 AND password_hash = $2", who.ID, who.hash, rehashed); err != nil {
+				return err
+			}
+		}
+		// Under the generation that was read with the hash: if the password was changed meanwhile, this one is dead already.
+		_, err = tx.Exec(ctx, `INSERT INTO admin_sessions (id, secret_hash, admin_id, generation, created_at, last_seen_at, expires_at, place, browser)
+			VALUES ($1,$2,$3,$4,$5,$5,$6,$7,$8)`, db.NewID(), secret.Digest(opened.Secret), who.ID, who.generation, db.Micro(now),
+			db.Micro(opened.ExpiresAt), o.Place(), o.Browser())
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "UPDATE admins SET last_sign_in_at = $2 WHERE id = $1", who.ID, db.Micro(now)); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "DELETE FROM admin_sessions WHERE admin_id = $1 AND (expires_at < $2 OR last_seen_at < $3)",
+			who.ID, db.Micro(now), db.Micro(now.Add(-idle))); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.AdminSignedIn, Origin: o,
+			Actor: audit.Actor{Kind: audit.Store, ID: who.ID, Name: who.Username}, Subject: who.Username})
+	})
+	return opened, err
+}
+
+// Check returns the administrator behind a cookie. Errors: fault Unauthenticated.
+func (s *Service) Check(ctx context.Context, cookie secret.Text) (Admin, error) {
+	ended := fault.New(fault.Unauthenticated, "admin.session_ended", "Please sign in.")
+	if !secret.WellFormed(cookie) {
+		return Admin{}, ended
+	}
+	snap, err := s.Shop.Load(ctx)
+	if err != nil {
+		return Admin{}, err
+	}
+	var who Admin
+	var id db.ID
+	var touch time.Time
+	err = s.DB.Read(ctx, func(tx *db.Tx) error {
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		var adminID, generation int64
+		var seen time.Time
+		err = tx.Row(ctx, "SELECT id, admin_id, generation, last_seen_at FROM admin_sessions WHERE secret_hash = $1 AND expires_at > $2",
+			secret.Digest(cookie), db.Micro(now)).Scan(&id, &adminID, &generation, db.IntoTime(&seen))
+		if db.IsNoRows(err) {
+			return ended
+		}
+		if err != nil {
+			return err
+		}
+		who, err = scan(tx.Row(ctx, "SELECT "+columns+" FROM admins WHERE id = $1", adminID))
+		if err != nil {
+			return err
+		}
+		if !who.Active || who.generation != generation || !now.Before(seen.Add(snap.Duration(shop.AdminSessionLifetime))) {
+			return ended
+		}
+		if now.Sub(seen) >= seenEvery {
+			touch = now
+		}
+		return nil
+	})
+	if err != nil || touch.IsZero() {
+		return who, err
+	}
+	return who, s.DB.Write(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(ctx, "UPDATE admin_sessions SET last_seen_at = $2 WHERE id = $1", id, db.Micro(touch))
+		return err
+	})
+}
+
+// SignOut ends the session behind a cookie, on every node, before it returns.
+func (s *Service) SignOut(ctx context.Context, cookie secret.Text) error {
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(ctx, "DELETE FROM admin_sessions WHERE secret_hash = $1", secret.Digest(cookie))
+		return err
+	})
+}
+
+func forgive(ctx context.Context, tx *db.Tx, name string) error {
+	return limit.Forgive(ctx, tx, lockName, strings.ToLower(name))
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+package customer
+
+import (
+	"context"
+
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/shop"
+)
+
+// Letters that this package composes.
+const (
+	RegistrationLetter = "registration" // becomes "confirm" or "already_registered" when it is written
+	WelcomeLetter      = "welcome"
+)
+
+// Composers returns who writes this package's letters.
+func (s *Service) Composers() map[string]mail.Composer {
+	return map[string]mail.Composer{RegistrationLetter: s.composeRegistration, WelcomeLetter: s.composeWelcome}
+}
+
+// Compose begins a letter of the given kind in a store view's language: letterhead, greeting, and the sentences that the
+// catalogue has under "letter."+kind. The caller adds what only it knows.
+func Compose(v *shop.View, kind, firstname string, to mail.Address) mail.Content {
+	l := v.Lang()
+	store := v.StoreName()
+	c := mail.Content{
+		Head: mail.Letterhead{
+			Lang: l.Tag(), StoreName: store, LogoText: v.LogoText, Accent: v.Accent,
+			SenderName: v.SenderName, SenderEmail: v.SenderEmail, SupportEmail: v.SupportEmail, SupportPhone: v.SupportPhone,
+			BaseURL: v.Link("", nil), LinkHint: l.T("letter.copy_link"),
+		},
+		To:         to,
+		Subject:    l.T("letter."+kind+".subject", "Store", store),
+		Preheader:  l.T("letter."+kind+".preheader", "Store", store),
+		Greeting:   l.T("letter.greeting_plain"),
+		Paragraphs: []string{l.T("letter."+kind+".body1", "Store", store)},
+		Why:        l.T("letter."+kind+".why", "Store", store),
+	}
+	if c.Head.SenderName == "" {
+		c.Head.SenderName = store
+	}
+	if firstname != "" {
+		c.Greeting = l.T("letter.greeting", "Name", firstname)
+	}
+	switch {
+	case v.SupportEmail != "" && v.SupportPhone != "":
+		c.Head.Footer = []string{l.T("letter.contact_phone", "Email", v.SupportEmail, "Phone", v.SupportPhone)}
+	case v.SupportEmail != "":
+		c.Head.Footer = []string{l.T("letter.contact", "Email", v.SupportEmail)}
+	}
+	return c
+}
+
+// To is where letters to a customer go: the stored address, whatever was typed.
+func (c Customer) To() mail.Address { return mail.Address{Name: c.Name(), Email: c.Email} }
+
+func (s *Service) composeRegistration(ctx context.Context, letter mail.Letter) (mail.Content, error) {
+	snap, err := s.Shop.Load(ctx)
+	if err != nil {
+		return mail.Content{}, err
+	}
+	v, ok := snap.View(letter.ViewID)
+	if !ok {
+		return mail.Content{}, mail.NotNeeded("its store view is gone")
+	}
+	id, err := db.ParseID(letter.Data["registration"])
+	if err != nil {
+		return mail.Content{}, err
+	}
+	var r registration
+	var known bool
+	var owner Customer
+	err = s.DB.Read(ctx, func(tx *db.Tx) error {
+		if r, err = findRegistration(ctx, tx, "id", id); err != nil {
+			return err
+		}
+		owner, err = FindByAddress(ctx, tx, r.websiteID, r.address)
+		known = err == nil && owner.Confirmed()
+		if fault.Is(err, fault.NotFound) {
+			err = nil
+		}
+		return err
+	})
+	if fault.Is(err, fault.NotFound) || err == nil && !r.usedAt.IsZero() {
+		return mail.Content{}, mail.NotNeeded("the registration was finished or has expired")
+	}
+	if err != nil {
+		return mail.Content{}, err
+	}
+	l := v.Lang()
+	if known {
+		if !owner.Active {
+			return mail.Content{}, mail.NotNeeded("the account is disabled")
+		}
+		c := Compose(v, "already_registered", owner.Firstname, owner.To())
+		c.Button = &mail.Button{Label: l.T("letter.already_registered.button"), URL: secret.NewText(v.Link("/customer/account/login", nil))}
+		c.After = []string{l.T("letter.already_registered.forgot") + " " + v.Link("/customer/account/forgotpassword", nil)}
+		c.NotYou = l.T("letter.already_registered.ignore")
+		return c, nil
+	}
+	c := Compose(v, "confirm", r.firstname, mail.Address{Name: r.firstname + " " + r.lastname, Email: r.address.String()})
+	c.Button = &mail.Button{Label: l.T("letter.confirm.button"), URL: linkTo(v, "/customer/account/confirm", s.registrationSecret(id))}
+	c.After = []string{l.T("letter.valid_until", "Date", l.Date(letter.ExpiresAt, v.Location()))}
+	c.NotYou = l.T("letter.confirm.ignore")
+	return c, nil
+}
+
+func (s *Service) composeWelcome(ctx context.Context, letter mail.Letter) (mail.Content, error) {
+	snap, err := s.Shop.Load(ctx)
+	if err != nil {
+		return mail.Content{}, err
+	}
+	v, ok := snap.View(letter.ViewID)
+	if !ok {
+		return mail.Content{}, mail.NotNeeded("its store view is gone")
+	}
+	var who Customer
+	err = s.DB.Read(ctx, func(tx *db.Tx) error {
+		who, err = Find(ctx, tx, letter.CustomerID)
+		return err
+	})
+	if fault.Is(err, fault.NotFound) {
+		return mail.Content{}, mail.NotNeeded("the account is gone")
+	}
+	if err != nil {
+		return mail.Content{}, err
+	}
+	l := v.Lang()
+	c := Compose(v, "welcome", who.Firstname, who.To())
+	c.Button = &mail.Button{Label: l.T("letter.welcome.button"), URL: secret.NewText(v.Link("/customer/account/login", nil))}
+	if v.SupportEmail != "" {
+		c.NotYou = l.T("letter.welcome.not_you", "Email", v.SupportEmail)
+	}
+	return c, nil
+}

@@ -1,0 +1,280 @@
+package customer
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"time"
+
+	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/limit"
+	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/shop"
+)
+
+const (
+	// registrationLetters is how many such letters one address gets in an hour, whoever asks.
+	registrationLetters  = 5
+	registrationInterval = time.Minute
+	// confirmTries is how many passwords may be tried against one pending registration in an hour.
+	confirmTries = 10
+)
+
+// Registration is the form of a new account.
+type Registration struct {
+	Firstname, Lastname, Email string
+	Password, Confirm          secret.Text
+}
+
+// Receipt is the answer to a registration. In the neutral way it is the same for everyone.
+type Receipt struct {
+	Browser  secret.Text // goes into a cookie: this browser may finish the registration without the password
+	Created  bool        // the account exists now: the immediate way
+	Customer Customer    // when Created and confirmed
+	Advice   Advice
+}
+
+// Register begins a new account. By default the answer does not tell whether the address has one already: the account is
+// looked up when the letter is written, which either finishes the registration or says that there is an account. With
+// the setting customer/create_account/answer = immediate the account is made at once, as Commerce does, and a known
+// address is a fault Conflict. Errors: fault Invalid (several, joined), fault Limited by client address.
+func (s *Service) Register(ctx context.Context, v *shop.View, r Registration, o audit.Origin) (Receipt, error) {
+	address, err := ParseAddress(r.Email)
+	advice, passwordErr := RulesFor(v).CheckPair(r.Password, r.Confirm, Person{r.Email, r.Firstname, r.Lastname})
+	if err := errors.Join(checkName(r.Firstname, r.Lastname), err, passwordErr); err != nil {
+		return Receipt{}, err
+	}
+	hash, err := s.Hasher.Hash(ctx, r.Password)
+	if err != nil {
+		return Receipt{}, err
+	}
+	receipt := Receipt{Browser: secret.Random(), Advice: advice}
+	var refused error
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		refused = nil
+		client, err := limit.Take(ctx, tx, limit.Rule{Name: "registration by client", Max: v.Int(shop.MaxRequestsPerClient), Window: time.Hour}, o.Network())
+		if err != nil {
+			return err
+		}
+		if !client.Allowed {
+			refused = fault.Until("limit.client", "Too many accounts were asked for from your network. Please wait and try again later.", client.NextAt)
+			return nil
+		}
+		if v.Text(shop.RegistrationAnswer) == shop.RegistrationImmediate {
+			return s.registerNow(ctx, tx, v, r, address, hash, o, &receipt)
+		}
+		return s.registerByLetter(ctx, tx, v, r, address, hash, o, receipt.Browser)
+	})
+	if err == nil {
+		err = refused
+	}
+	return receipt, err
+}
+
+func (s *Service) registerByLetter(ctx context.Context, tx *db.Tx, v *shop.View, r Registration, a Address, hash string, o audit.Origin, browser secret.Text) error {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return err
+	}
+	verdict, err := limit.Take(ctx, tx, limit.Rule{Name: "registration letter", Max: registrationLetters, Window: time.Hour,
+		MinInterval: registrationInterval}, string(a.Key(v.Website.ID)))
+	if err != nil {
+		return err
+	}
+	e := audit.Entry{Action: audit.Registered, Actor: audit.Actor{Kind: audit.Shopper}, AddressKey: a.Key(v.Website.ID),
+		Subject: a.Masked(), WebsiteID: v.Website.ID, Origin: o}
+	if !verdict.Allowed { // silently: the answer is everyone's, and the letter before this one still works
+		e.Outcome = "limited"
+		return audit.Record(ctx, tx, e)
+	}
+	id, expires := db.NewID(), now.Add(v.Duration(shop.RegistrationLinkPeriod))
+	_, err = tx.Exec(ctx, `INSERT INTO registrations (id, website_id, store_view_id, email, email_canon, firstname, lastname,
+		password_hash, secret_hash, browser_hash, created_at, expires_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
+		id, v.Website.ID, v.ID, a.typed, a.canonical, r.Firstname, r.Lastname, hash, secret.Digest(s.registrationSecret(id)),
+		secret.Digest(browser), db.Micro(now), db.Micro(expires))
+	if err != nil {
+		return err
+	}
+	_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: RegistrationLetter, WebsiteID: v.Website.ID, ViewID: v.ID,
+		AddressKey: a.Key(v.Website.ID), Data: map[string]string{"registration": id.String()}, ExpiresAt: expires})
+	if err != nil {
+		return err
+	}
+	return audit.Record(ctx, tx, e)
+}
+
+func (s *Service) registerNow(ctx context.Context, tx *db.Tx, v *shop.View, r Registration, a Address, hash string, o audit.Origin, receipt *Receipt) error {
+	if v.Bool(shop.RequireConfirmation) {
+		// The account comes to be when the letter is answered: an address that is not proven cannot be taken from its owner.
+		if _, err := FindByAddress(ctx, tx, v.Website.ID, a); !fault.Is(err, fault.NotFound) {
+			if err == nil {
+				err = exists()
+			}
+			return err
+		}
+		return s.registerByLetter(ctx, tx, v, r, a, hash, o, receipt.Browser)
+	}
+	c, err := s.create(ctx, tx, v, New{WebsiteID: v.Website.ID, ViewID: v.ID, Address: a, Firstname: r.Firstname, Lastname: r.Lastname, Hash: hash}, o)
+	receipt.Created, receipt.Customer = err == nil, c
+	return err
+}
+
+// create stores an account that may be used at once, its welcome letter and its audit line.
+func (s *Service) create(ctx context.Context, tx *db.Tx, v *shop.View, n New, o audit.Origin) (Customer, error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return Customer{}, err
+	}
+	n.ConfirmedAt = now
+	c, err := Create(ctx, tx, n)
+	if err != nil {
+		return Customer{}, err
+	}
+	if _, err := mail.Enqueue(ctx, tx, mail.Note{Kind: WelcomeLetter, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID}); err != nil {
+		return Customer{}, err
+	}
+	return c, audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerCreated, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
+		CustomerID: c.ID, Subject: n.Address.Masked(), WebsiteID: c.WebsiteID, Origin: o})
+}
+
+type registration struct {
+	id                  db.ID
+	websiteID, viewID   int64
+	address             Address
+	firstname, lastname string
+	hash                string
+	browser             []byte
+	usedAt              time.Time
+}
+
+// findRegistration reads one that has not expired, by "id" or "secret_hash". Errors: fault NotFound.
+func findRegistration(ctx context.Context, tx *db.Tx, column string, key any) (registration, error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return registration{}, err
+	}
+	var r registration
+	err = tx.Row(ctx, `SELECT id, website_id, store_view_id, email, email_canon, firstname, lastname, password_hash, browser_hash, used_at
+		FROM registrations WHERE `+column+` = $1 AND expires_at > $2`, key, db.Micro(now)).Scan(&r.id, &r.websiteID, &r.viewID,
+		&r.address.typed, &r.address.canonical, &r.firstname, &r.lastname, &r.hash, &r.browser, db.IntoTime(&r.usedAt))
+	if db.IsNoRows(err) {
+		return registration{}, fault.New(fault.NotFound, "not_found", "There is no such registration.")
+	}
+	return r, err
+}
+
+func (s *Service) registrationSecret(id db.ID) secret.Text {
+	return s.Key.Derive("registration-link", id[:])
+}
+
+// linkTo is an absolute link that carries nothing but its secret.
+func linkTo(v *shop.View, path string, link secret.Text) secret.Text {
+	return secret.NewText(v.Link(path, url.Values{"token": {link.Reveal()}}))
+}
+
+// Pending is a registration that waits for its owner.
+type Pending struct {
+	Firstname, Email string
+	NeedsPassword    bool // it was begun in another browser
+}
+
+// PendingRegistration shows what a letter's link would finish; it changes nothing. Errors: fault Expired.
+func (s *Service) PendingRegistration(ctx context.Context, v *shop.View, link, browser secret.Text) (Pending, error) {
+	var r registration
+	err := s.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		r, err = s.pending(ctx, tx, v, link)
+		return err
+	})
+	if err != nil {
+		return Pending{}, err
+	}
+	return Pending{Firstname: r.firstname, Email: r.address.String(), NeedsPassword: !r.begunIn(browser)}, nil
+}
+
+func (s *Service) pending(ctx context.Context, tx *db.Tx, v *shop.View, link secret.Text) (registration, error) {
+	gone := fault.New(fault.Expired, "link.expired", "This link has expired or has been used already. Ask for a new one.")
+	if !secret.WellFormed(link) {
+		return registration{}, gone
+	}
+	r, err := findRegistration(ctx, tx, "secret_hash", secret.Digest(link))
+	if fault.Is(err, fault.NotFound) || err == nil && (r.websiteID != v.Website.ID || !r.usedAt.IsZero()) {
+		return registration{}, gone
+	}
+	return r, err
+}
+
+func (r registration) begunIn(browser secret.Text) bool {
+	return secret.WellFormed(browser) && string(secret.Digest(browser)) == string(r.browser)
+}
+
+// FinishRegistration makes the account. Whoever follows the letter's link must also be who began the registration: the
+// same browser, or the password that was chosen then. Otherwise somebody could register with the address of another, who
+// confirms it, and would then know the password of their account. Errors: fault Expired, Invalid on "password", Limited.
+func (s *Service) FinishRegistration(ctx context.Context, v *shop.View, link, browser, password secret.Text, o audit.Origin) (Customer, error) {
+	var r registration
+	err := s.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		r, err = s.pending(ctx, tx, v, link)
+		return err
+	})
+	if err != nil {
+		return Customer{}, err
+	}
+	if !r.begunIn(browser) {
+		if err := s.provePending(ctx, r, password); err != nil {
+			return Customer{}, err
+		}
+	}
+	var made Customer
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		n, err := tx.Exec(ctx, "UPDATE registrations SET used_at = $2 WHERE id = $1 AND used_at IS NULL", r.id, db.Micro(now))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fault.New(fault.Expired, "link.expired", "This link has expired or has been used already. Ask for a new one.")
+		}
+		made, err = s.create(ctx, tx, v, New{WebsiteID: r.websiteID, ViewID: r.viewID, Address: r.address,
+			Firstname: r.firstname, Lastname: r.lastname, Hash: r.hash}, o)
+		return err
+	})
+	return made, err
+}
+
+func (s *Service) provePending(ctx context.Context, r registration, password secret.Text) error {
+	var refused error
+	err := s.DB.Write(ctx, func(tx *db.Tx) error {
+		v, err := limit.Take(ctx, tx, limit.Rule{Name: "registration tries", Max: confirmTries, Window: time.Hour}, r.id.String())
+		if err == nil && !v.Allowed {
+			refused = fault.Until("limit.client", "Too many passwords were tried. Please wait and try again later.", v.NextAt)
+		}
+		return err
+	})
+	if err == nil {
+		err = refused
+	}
+	if err != nil {
+		return err
+	}
+	ok, _, err := s.Hasher.Verify(ctx, r.hash, password)
+	if err == nil && !ok {
+		err = fault.Refuse("password", "registration.password_wrong", "This is not the password that was chosen for the new account.", nil)
+	}
+	return err
+}
+
+// SweepRegistrations deletes what was never finished, at most most of them: it holds a name and a password's hash.
+func SweepRegistrations(ctx context.Context, tx *db.Tx, most int) (int64, error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return tx.Exec(ctx, `DELETE FROM registrations WHERE id IN (SELECT id FROM registrations WHERE expires_at < $1 LIMIT $2`+
+		tx.SkipLocked()+`)`, db.Micro(now), most)
+}

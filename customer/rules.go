@@ -1,0 +1,200 @@
+package customer
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/ccojocar/zxcvbn-go"
+	"github.com/ccojocar/zxcvbn-go/frequency"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/lang"
+	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/shop"
+)
+
+// What any password may have at most. Longer ones are refused before they are hashed, never cut.
+const (
+	MaxPassword      = 256  // code points
+	MaxPasswordBytes = 1024 // bytes
+	strengthInput    = 72   // characters that the strength meter reads: its work grows with the square of the length
+	commonPasswords  = 10_000
+	MaxName          = 100 // characters of a first or last name
+)
+
+// Rules are what a new password must keep to. They apply when a password is set, never when it is tried.
+type Rules struct {
+	Min       int    // code points
+	Spaces    bool   // white space is allowed
+	Classes   int    // of lower case, upper case, digits, others
+	Common    string // shop.CommonPasswordsOff, Advise or Enforce
+	storeName string
+}
+
+// RulesFor returns the rules in force for a store view.
+func RulesFor(v *shop.View) Rules {
+	return Rules{
+		Min:       v.Int(shop.MinimumPasswordLength),
+		Spaces:    v.Bool(shop.AllowWhiteSpace),
+		Classes:   v.Int(shop.RequiredCharacterClasses),
+		Common:    v.Text(shop.CommonPasswords),
+		storeName: v.StoreName(),
+	}
+}
+
+// Sentences says the rules beforehand, in the reader's language.
+func (r Rules) Sentences(l *lang.Lang) []string {
+	s := []string{l.T("password.rule.length", "Min", r.Min)}
+	if !r.Spaces {
+		s = append(s, l.T("password.rule.whitespace"))
+	}
+	if r.Classes > 1 {
+		s = append(s, l.T("password.rule.classes", "Classes", r.Classes))
+	}
+	if r.Common == shop.CommonPasswordsEnforce {
+		s = append(s, l.T("password.rule.common"))
+	}
+	return s
+}
+
+// Person is what a password must not be made of.
+type Person struct{ Email, Firstname, Lastname string }
+
+// Advice is what could be said about an accepted password.
+type Advice struct {
+	Score  int  // 0 (guessed at once) to 4 (strong), by zxcvbn
+	Common bool // among the most common ones
+}
+
+// Check judges a new password. The first broken rule is the error, fault Invalid on "password".
+func (r Rules) Check(password secret.Text, who Person) (Advice, error) {
+	raw := password.Reveal()
+	refuse := func(key, text string, args map[string]any) (Advice, error) {
+		return Advice{}, fault.Refuse("password", key, text, args)
+	}
+	switch {
+	case raw == "":
+		return refuse("password.required", "Please enter a new password.", nil)
+	case !utf8.ValidString(raw) || strings.ContainsRune(raw, 0):
+		return refuse("password.invalid_text", "The password contains characters that cannot be typed. Choose another one.", nil)
+	case len(raw) > MaxPasswordBytes || utf8.RuneCountInString(raw) > MaxPassword:
+		return refuse("password.too_long", fmt.Sprintf("Please enter a password with at most %d characters.", MaxPassword), map[string]any{"Max": MaxPassword})
+	case !r.Spaces && strings.ContainsFunc(raw, isSpace): // before normalisation, which would hide some of them
+		return refuse("password.whitespace", "The password can't contain spaces. Create a new password and try again.", nil)
+	}
+	pw := norm.NFC.String(raw)
+	if utf8.RuneCountInString(pw) < r.Min {
+		return refuse("password.too_short", fmt.Sprintf("The password needs at least %d characters. Create a new password and try again.", r.Min), map[string]any{"Min": r.Min})
+	}
+	if classes := classesIn(pw); classes < r.Classes {
+		return refuse("password.classes", fmt.Sprintf("Minimum of different classes of characters in password is %d. Classes of characters: Lower Case, Upper Case, Digits, Special Characters.", r.Classes), map[string]any{"Classes": r.Classes})
+	}
+	if strings.EqualFold(pw, who.Email) {
+		return refuse("password.is_email", "The password can't be the same as the email address. Create a new password and try again.", nil)
+	}
+	a := Advice{Common: r.Common != shop.CommonPasswordsOff && r.common(pw, who), Score: strength(pw, who)}
+	if a.Common && r.Common == shop.CommonPasswordsEnforce {
+		return refuse("password.common", "This password is one of the first that others would try. Choose a less common one.", nil)
+	}
+	return a, nil
+}
+
+// CheckPair is Check for a form that asks twice.
+func (r Rules) CheckPair(password, confirm secret.Text, who Person) (Advice, error) {
+	advice, err := r.Check(password, who)
+	if err == nil && !password.Equal(confirm) {
+		err = fault.Refuse("password_confirmation", "password.mismatch", "New Password and Confirm New Password values didn't match.", nil)
+	}
+	return advice, err
+}
+
+// isSpace is Unicode's White_Space and the four that look like one and are not in it: zero width space, word joiner,
+// byte order mark, Mongolian vowel separator.
+func isSpace(r rune) bool {
+	switch r {
+	case '\u200b', '\u2060', '\ufeff', '\u180e':
+		return true
+	}
+	return unicode.IsSpace(r)
+}
+
+// classesIn counts Commerce's classes, which are ASCII: é counts as special.
+func classesIn(s string) int {
+	var seen [4]int
+	for _, r := range s {
+		switch {
+		case 'a' <= r && r <= 'z':
+			seen[0] = 1
+		case 'A' <= r && r <= 'Z':
+			seen[1] = 1
+		case '0' <= r && r <= '9':
+			seen[2] = 1
+		default:
+			seen[3] = 1
+		}
+	}
+	return seen[0] + seen[1] + seen[2] + seen[3]
+}
+
+// commonSet is read once, from the frequency list that zxcvbn brings.
+var commonSet = sync.OnceValue(func() map[string]struct{} {
+	list := frequency.Lists["Passwords"].List
+	set := make(map[string]struct{}, commonPasswords)
+	for _, p := range list[:min(len(list), commonPasswords)] {
+		set[p] = struct{}{}
+	}
+	return set
+})
+
+// common compares the whole password, in lower case, with the list and with the words of this account and store.
+func (r Rules) common(pw string, who Person) bool {
+	lower := strings.ToLower(pw)
+	if _, found := commonSet()[lower]; found {
+		return true
+	}
+	for _, word := range words(r.storeName, who) {
+		if lower == strings.ToLower(word) {
+			return true
+		}
+	}
+	return false
+}
+
+func strength(pw string, who Person) int {
+	runes := []rune(pw)
+	return zxcvbn.PasswordStrength(string(runes[:min(len(runes), strengthInput)]), words("", who)).Score
+}
+
+func words(storeName string, who Person) []string {
+	local, _, _ := strings.Cut(who.Email, "@")
+	all := []string{who.Email, local, who.Firstname, who.Lastname, who.Firstname + who.Lastname, strings.ReplaceAll(storeName, " ", "")}
+	kept := all[:0]
+	for _, w := range all {
+		if w != "" {
+			kept = append(kept, w)
+		}
+	}
+	return kept
+}
+
+// checkName refuses names that are empty, too long, or that carry something other than a name into a letter.
+func checkName(firstname, lastname string) error {
+	return errors.Join(checkOneName("firstname", firstname), checkOneName("lastname", lastname))
+}
+
+func checkOneName(field, name string) error {
+	switch {
+	case strings.TrimSpace(name) == "":
+		return fault.Refuse(field, "name.required", "Please enter a name.", nil)
+	case utf8.RuneCountInString(name) > MaxName:
+		return fault.Refuse(field, "name.too_long", fmt.Sprintf("A name may have at most %d characters.", MaxName), map[string]any{"Max": MaxName})
+	case !utf8.ValidString(name), strings.ContainsFunc(name, unicode.IsControl), strings.ContainsAny(name, "<>{}/\\@"):
+		return fault.Refuse(field, "name.invalid", "The name contains characters that do not belong in a name.", nil)
+	}
+	return nil
+}

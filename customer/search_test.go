@@ -1,0 +1,96 @@
+package customer_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/rekeyhq/rekey/customer"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/db/dbtest"
+	"github.com/rekeyhq/rekey/test/fixture"
+)
+
+func search(t *testing.T, h *fixture.House, q customer.Query) (p customer.Page) {
+	t.Helper()
+	h.Read(func(ctx context.Context, tx *db.Tx) (err error) {
+		p, err = customer.Search(ctx, tx, q)
+		return err
+	})
+	return p
+}
+
+// Every order, forwards and back again, shows each customer exactly once.
+func TestPagesNeitherSkipNorRepeat(t *testing.T) {
+	dbtest.EachAt(t, func(t *testing.T, d *db.DB, clock *dbtest.Clock) {
+		h := fixture.Furnish(t, d)
+		for i := range 23 {
+			h.Customer([]string{"lune_en", "nord_en"}[i%2], fmt.Sprintf("c%d@x.test", i))
+			if i%4 == 0 {
+				clock.Advance(time.Minute) // several share a moment, so that the id must decide
+			}
+		}
+		for _, sort := range customer.Sorts() {
+			for _, desc := range []bool{false, true} {
+				q := customer.Query{Sort: sort, Desc: desc, Limit: 5}
+				var forward []int64
+				p := search(t, h, q)
+				for pages := 1; ; pages++ {
+					for _, c := range p.Customers {
+						forward = append(forward, c.ID)
+					}
+					if p.Next == "" || pages > 10 {
+						break
+					}
+					q.Cursor = p.Next
+					p = search(t, h, q)
+				}
+				seen := map[int64]bool{}
+				for _, id := range forward {
+					seen[id] = true
+				}
+				if len(forward) != 23 || len(seen) != 23 {
+					t.Fatalf("%s desc=%v: %d rows, %d customers", sort, desc, len(forward), len(seen))
+				}
+				back := len(p.Customers)
+				for p.Prev != "" {
+					q.Cursor = p.Prev
+					p = search(t, h, q)
+					back += len(p.Customers)
+				}
+				if back != 23 || p.Customers[0].ID != forward[0] {
+					t.Errorf("%s desc=%v: going back showed %d and ended at %d", sort, desc, back, p.Customers[0].ID)
+				}
+			}
+		}
+	})
+}
+
+func TestSearchFindsPartsOfNamesAndAddresses(t *testing.T) {
+	dbtest.EachAt(t, func(t *testing.T, d *db.DB, _ *dbtest.Clock) {
+		h := fixture.Furnish(t, d)
+		first := h.Customer("lune_en", "Zo\u00c9.percent@x.test")
+		h.Customer("nord_en", "other@y.test")
+		for _, row := range []struct {
+			text string
+			want int
+			why  string
+		}{
+			{"percent", 1, "part of an address"}, {"CAMILLE", 2, "a first name, in capitals"}, {"more cam", 2, "parts of both names"},
+			{"zo\u00e9", 1, "accents fold in Go, alike on both engines"}, {"%", 0, "a wildcard is a character"}, {"_", 0, "so is the other"},
+			{fmt.Sprint(first.ID), 1, "the number"}, {"nobody", 0, "nothing"},
+		} {
+			if got := search(t, h, customer.Query{Text: row.text}); len(got.Customers) != row.want || got.Total != int64(row.want) {
+				t.Errorf("%s (%q): %d found, want %d", row.why, row.text, len(got.Customers), row.want)
+			}
+		}
+		yes := true
+		if got := search(t, h, customer.Query{WebsiteIDs: []int64{first.WebsiteID}, Confirmed: &yes}); len(got.Customers) != 1 {
+			t.Errorf("one website: %d", len(got.Customers))
+		}
+		if got := search(t, h, customer.Query{WebsiteIDs: []int64{}}); len(got.Customers) != 0 {
+			t.Errorf("no website at all: %d", len(got.Customers))
+		}
+	})
+}

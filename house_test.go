@@ -1,0 +1,353 @@
+// Package rekey_test holds the shape of the whole repository: the floors of the house, the owner of each table, and
+// the few habits that a reader may rely on everywhere. It reads the source, so it needs no build and no database.
+package rekey_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/rekeyhq/rekey/"
+
+// floors is the house from top to bottom. A package imports from lower floors only, never upwards and never
+// sideways. A folder inside a room belongs to the room.
+var floors = [][]string{
+	{"cmd/rekey", "test"}, // above the roof: the program's commands, and the tests of the whole program
+	{"app"},               // roof
+	{"storefront", "console", "api", "mailbox"}, // doors
+	{"web"},                            // hall
+	{"recovery"},                       // use
+	{"signin", "token"},                // enter
+	{"customer", "admin"},              // people
+	{"mail", "limit", "shop", "audit"}, // records
+	{"db", "secret", "fault", "lang"},  // ground
+}
+
+// testSupport may be imported by tests on every floor, and by nothing else.
+var testSupport = []string{"db/dbtest", "test/fixture"}
+
+// supports tells whether a folder is, or is inside, test support.
+func supports(dir string) bool {
+	return slices.ContainsFunc(testSupport, func(s string) bool { return within(dir, s) })
+}
+
+// owners names the one package that may write SQL against a table.
+var owners = map[string]string{
+	"goose_db_version": "db",
+	"installation":     "app",
+	"websites":         "shop", "store_views": "shop", "settings": "shop", "shop_version": "shop",
+	"limits": "limit", "lockouts": "limit",
+	"audit":   "audit",
+	"letters": "mail", "letter_events": "mail",
+	"customers": "customer", "registrations": "customer", "customer_standing": "customer",
+	"admins": "admin", "admin_sessions": "admin",
+	"sessions":     "signin",
+	"integrations": "token", "tokens": "token", "token_holders": "token",
+	"links": "recovery",
+}
+
+// published are the views that an owner offers to everybody for reading.
+var published = []string{"customer_standing", "token_holders"}
+
+// maxLines is the length at which a file has stopped being about one thing.
+const maxLines = 500
+
+// vague are names that say nothing about what is inside.
+var vague = []string{"util", "utils", "common", "helper", "helpers", "model", "models", "types", "manager",
+	"managers", "impl", "misc", "shared"}
+
+func TestFloorsHold(t *testing.T) {
+	for _, f := range source(t) {
+		from, ok := room(f.dir())
+		if !ok {
+			t.Errorf("%s: package %q is on no floor; give it one in floors, and in docs/architecture.md", f.path, f.dir())
+			continue
+		}
+		for _, spec := range f.ast.Imports {
+			imported, _ := strconv.Unquote(spec.Path.Value) // the parser has accepted it
+			target, inside := strings.CutPrefix(imported, module)
+			if !inside {
+				continue
+			}
+			if reason := forbidden(f, from, target); reason != "" {
+				t.Errorf("%s imports %s: %s", f.path, target, reason)
+			}
+		}
+	}
+}
+
+// forbidden says why a file may not import a package of the house, or "".
+func forbidden(f file, from, target string) string {
+	if supports(target) {
+		if f.test || supports(f.dir()) || from == "test" {
+			return ""
+		}
+		return "test support is for tests"
+	}
+	to, ok := room(target)
+	switch {
+	case !ok:
+		return "it is on no floor"
+	case to == from || f.dir() == ".":
+		return ""
+	case level(to) == level(from):
+		return "sideways"
+	case level(to) < level(from):
+		return "upwards"
+	}
+	return ""
+}
+
+func TestEachTableHasOneOwner(t *testing.T) {
+	for _, f := range source(t) {
+		from, _ := room(f.dir())
+		if f.test || from == "test" || supports(f.dir()) {
+			continue
+		}
+		for literal, pos := range f.literals() {
+			if lowerSQL.MatchString(literal) {
+				t.Errorf("%s: SQL keywords are written in capitals, so that this test can read them", pos)
+			}
+			for _, use := range tablesUsed(literal) {
+				owner, known := owners[use.table]
+				reading := use.verb == "FROM" || use.verb == "JOIN"
+				if !known || owner == from || reading && slices.Contains(published, use.table) {
+					continue
+				}
+				t.Errorf("%s: %q says %s %s, but that table belongs to %s", pos, from, use.verb, use.table, owner)
+			}
+		}
+	}
+}
+
+func TestEachMigratedTableIsOwned(t *testing.T) {
+	made := regexp.MustCompile(`(?i)CREATE\s+(?:TABLE|VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?([a-z_]+)`)
+	each(t, func(name string, text []byte) {
+		if path.Ext(name) != ".sql" {
+			return
+		}
+		for _, m := range made.FindAllSubmatch(text, -1) {
+			if _, ok := owners[string(m[1])]; !ok {
+				t.Errorf("%s makes %s, which nobody owns; add it to owners", name, m[1])
+			}
+		}
+	})
+}
+
+func TestFilesStayReadable(t *testing.T) {
+	documented := map[string]bool{}
+	for _, f := range source(t) {
+		documented[f.dir()] = documented[f.dir()] || f.ast.Doc != nil || f.test
+		if n := strings.Count(f.text, "\n"); n > maxLines && !f.test {
+			t.Errorf("%s has %d lines; at most %d", f.path, n, maxLines)
+		}
+		for _, part := range strings.FieldsFunc(f.path, func(r rune) bool { return strings.ContainsRune("/._", r) }) {
+			if slices.Contains(vague, part) {
+				t.Errorf("%s: %q says nothing about what is inside", f.path, part)
+			}
+		}
+		for _, decl := range f.ast.Decls {
+			checkTypeNames(t, f, decl)
+		}
+	}
+	for dir, ok := range documented {
+		if !ok {
+			t.Errorf("%s: the package has no comment that says what it promises", dir)
+		}
+	}
+}
+
+func checkTypeNames(t *testing.T, f file, decl ast.Decl) {
+	t.Helper()
+	group, ok := decl.(*ast.GenDecl)
+	if !ok || group.Tok != token.TYPE {
+		return
+	}
+	for _, spec := range group.Specs {
+		name := spec.(*ast.TypeSpec).Name
+		for _, end := range []string{"Manager", "Helper", "Util", "Utils", "Impl"} {
+			if strings.HasSuffix(name.Name, end) {
+				t.Errorf("%s: type %s says nothing about what it is", f.fset.Position(name.Pos()), name.Name)
+			}
+		}
+	}
+}
+
+// A test that sleeps is slow when the machine is fast and wrong when it is slow.
+func TestNoTestSleeps(t *testing.T) {
+	for _, f := range source(t) {
+		if !f.test && !within(f.dir(), "test") && !supports(f.dir()) {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			call, ok := n.(*ast.SelectorExpr)
+			if pkg, isIdent := identOf(call, ok); isIdent && pkg == "time" && call.Sel.Name == "Sleep" {
+				t.Errorf("%s: wait for what must happen, not for time to pass", f.fset.Position(n.Pos()))
+			}
+			return true
+		})
+	}
+}
+
+func identOf(sel *ast.SelectorExpr, ok bool) (string, bool) {
+	if !ok {
+		return "", false
+	}
+	id, ok := sel.X.(*ast.Ident)
+	if !ok {
+		return "", false
+	}
+	return id.Name, true
+}
+
+// Work that is left belongs into an issue, where it can be found and closed.
+func TestNothingIsLeftForLater(t *testing.T) {
+	mark := regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME)\b`)
+	each(t, func(name string, text []byte) {
+		for i, line := range strings.Split(string(text), "\n") {
+			if mark.MatchString(line) {
+				t.Errorf("%s:%d: %s", name, i+1, strings.TrimSpace(line))
+			}
+		}
+	})
+}
+
+// file is one Go file of the repository.
+type file struct {
+	path string // from the root, with slashes
+	text string
+	test bool // its name ends in _test.go
+	ast  *ast.File
+	fset *token.FileSet
+}
+
+func (f file) dir() string { return path.Dir(f.path) }
+
+// literals are the string literals of a file with their places.
+func (f file) literals() map[string]string {
+	found := map[string]string{}
+	ast.Inspect(f.ast, func(n ast.Node) bool {
+		if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			if text, err := strconv.Unquote(lit.Value); err == nil {
+				found[text] = f.fset.Position(lit.Pos()).String()
+			}
+		}
+		return true
+	})
+	return found
+}
+
+type use struct{ verb, table string }
+
+var (
+	tableAfter = regexp.MustCompile(`\b(FROM|JOIN|INTO|UPDATE)\s+((?:[a-z_]+(?:\s+(?:AS\s+)?[a-z_]+)?\s*,\s*)*[a-z_]+)`)
+	lowerSQL   = regexp.MustCompile(`^\s*(select\s[^.]*\sfrom\s|insert\s+into\s|delete\s+from\s|update\s+[a-z_]+\s+set\s)`)
+)
+
+// tablesUsed finds the tables that a piece of SQL names after FROM, JOIN, INTO or UPDATE.
+func tablesUsed(sql string) []use {
+	var found []use
+	for _, m := range tableAfter.FindAllStringSubmatch(sql, -1) {
+		for _, item := range strings.Split(m[2], ",") {
+			found = append(found, use{verb: m[1], table: strings.Fields(item)[0]})
+		}
+	}
+	return found
+}
+
+func TestTablesUsedAreFound(t *testing.T) {
+	rows := []struct {
+		sql, want, why string
+	}{
+		{"SELECT 1 FROM customers c, links l WHERE 1", "[{FROM customers} {FROM links}]", "a comma joins too"},
+		{"DELETE FROM links WHERE id = $1", "[{FROM links}]", "deleting names the table after FROM"},
+		{"INSERT INTO audit (id) SELECT id FROM x", "[{INTO audit} {FROM x}]", "two tables in one statement"},
+		{"UPDATE customers AS c SET a = 1", "[{UPDATE customers}]", "with an alias"},
+		{"SELECT 1 FROM (SELECT 2 FROM tokens) t\n LEFT JOIN customers USING (id)", "[{FROM tokens} {JOIN customers}]", "nested"},
+		{"Choose from customers", "[]", "prose"},
+	}
+	for _, r := range rows {
+		if got := fmt.Sprint(tablesUsed(r.sql)); got != r.want {
+			t.Errorf("%s: %q uses %s, want %s", r.why, r.sql, got, r.want)
+		}
+	}
+}
+
+// room gives the package of the floors that a folder belongs to.
+func room(dir string) (string, bool) {
+	if dir == "." {
+		return "test", true // this file
+	}
+	for _, floor := range floors {
+		for _, name := range floor {
+			if within(dir, name) {
+				return name, true
+			}
+		}
+	}
+	return "", false
+}
+
+func level(name string) int {
+	return slices.IndexFunc(floors, func(floor []string) bool { return slices.Contains(floor, name) })
+}
+
+func within(dir, parent string) bool {
+	return dir == parent || strings.HasPrefix(dir, parent+"/")
+}
+
+// source parses every Go file of the repository.
+func source(t *testing.T) []file {
+	t.Helper()
+	var files []file
+	each(t, func(name string, text []byte) {
+		if path.Ext(name) != ".go" {
+			return
+		}
+		fset := token.NewFileSet()
+		parsed, err := parser.ParseFile(fset, name, text, parser.ParseComments)
+		if err != nil {
+			t.Errorf("%v", err)
+			return
+		}
+		files = append(files, file{path: name, text: string(text), test: strings.HasSuffix(name, "_test.go"),
+			ast: parsed, fset: fset})
+	})
+	return files
+}
+
+// each calls f for every text file that belongs to the project.
+func each(t *testing.T, f func(name string, text []byte)) {
+	t.Helper()
+	notOurs := []string{".git", ".cache", "bin", "screenshots", "node_modules"} // made or fetched, ignored by git
+	texts := []string{".go", ".sql", ".css", ".js", ".html", ".tmpl", ".md", ".toml", ".sh", ".mod", ".yaml"}
+	root := os.DirFS(".")
+	err := fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && slices.Contains(notOurs, d.Name()):
+			return fs.SkipDir
+		case d.IsDir() || !slices.Contains(texts, path.Ext(name)) && d.Name() != "Makefile":
+			return nil
+		}
+		text, err := fs.ReadFile(root, name)
+		if err == nil {
+			f(name, text)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,142 @@
+package recovery
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/rekeyhq/rekey/customer"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/lang"
+	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/shop"
+)
+
+// Composers returns who writes this package's letters.
+func (s *Service) Composers() map[string]mail.Composer {
+	return map[string]mail.Composer{ForgotLetter: s.composeReset, StoreLetter: s.composeReset, ChangedLetter: s.composeChanged}
+}
+
+// composeReset writes the letter with the link. This is the first moment at which anybody looks the customer up.
+func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Content, error) {
+	v, err := s.view(ctx, letter)
+	if err != nil {
+		return mail.Content{}, err
+	}
+	if v.BaseURL == "" {
+		return mail.Content{}, fault.New(fault.Conflict, "store_view.no_base_url", "the store view "+v.Code+" has no base URL yet")
+	}
+	var c customer.Customer
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		if c, err = addressee(ctx, tx, letter); err != nil {
+			return err
+		}
+		alive, err := s.putLink(ctx, tx, letter.ID, v, c, letter.ExpiresAt)
+		if err == nil && !alive {
+			return mail.NotNeeded("its link was used already, or the password has been changed since")
+		}
+		return err
+	})
+	if err != nil {
+		return mail.Content{}, err
+	}
+	l := v.Lang()
+	key := "letter." + letter.Kind
+	content := customer.Compose(v, letter.Kind, c.Firstname, c.To())
+	if letter.Kind == StoreLetter {
+		content.After = append(content.After, l.T(key+".body2"))
+	}
+	content.Button = &mail.Button{Label: l.T(key + ".button"),
+		URL: secret.NewText(v.Link("/customer/account/createpassword", url.Values{"token": {s.linkSecret(letter.ID).Reveal()}}))}
+	content.After = append([]string{l.T("letter.valid_until", "Date", l.Date(letter.ExpiresAt, v.Location()))}, content.After...)
+	content.NotYou = l.T(key + ".ignore")
+	return content, nil
+}
+
+// addressee finds whom a letter is for. For nobody, it is not needed; the reason stays in the store's own records.
+func addressee(ctx context.Context, tx *db.Tx, letter mail.Letter) (customer.Customer, error) {
+	var c customer.Customer
+	var err error
+	if letter.CustomerID != 0 {
+		c, err = customer.Find(ctx, tx, letter.CustomerID)
+	} else {
+		var a customer.Address
+		if a, err = customer.ParseAddress(letter.Data["address"]); err != nil {
+			return c, err
+		}
+		c, err = customer.FindByAddress(ctx, tx, letter.WebsiteID, a)
+	}
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return c, mail.NotNeeded("no customer of this website has the address")
+	case err == nil && !c.Active:
+		return c, mail.NotNeeded("the account is disabled")
+	}
+	return c, err
+}
+
+func (s *Service) view(ctx context.Context, letter mail.Letter) (*shop.View, error) {
+	snap, err := s.Shop.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v, ok := snap.View(letter.ViewID)
+	if !ok {
+		return nil, mail.NotNeeded("its store view is gone")
+	}
+	return v, nil
+}
+
+// composeChanged tells the owner that the password was changed: what, when, roughly from where, and what to do if it was
+// somebody else. It carries no link that signs in or resets by itself, only the way to the page where one asks.
+func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.Content, error) {
+	v, err := s.view(ctx, letter)
+	if err != nil {
+		return mail.Content{}, err
+	}
+	var c customer.Customer
+	err = s.DB.Read(ctx, func(tx *db.Tx) error {
+		c, err = addressee(ctx, tx, letter)
+		return err
+	})
+	if err != nil {
+		return mail.Content{}, err
+	}
+	at, err := time.Parse(time.RFC3339Nano, letter.Data["at"])
+	if err != nil {
+		return mail.Content{}, err
+	}
+	l := v.Lang()
+	how := letter.Data["how"]
+	content := customer.Compose(v, ChangedLetter, c.Firstname, c.To())
+	ended := "signed_out_all"
+	if how == byAccount {
+		ended = "signed_out_others"
+	}
+	content.Paragraphs = append(content.Paragraphs, l.T("letter.password_changed."+ended))
+	content.Facts = []mail.Fact{
+		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},
+		{Label: l.T("letter.fact.how"), Value: l.T("letter.password_changed." + how)},
+		{Label: l.T("letter.fact.browser"), Value: orUnknown(l, letter.Data["browser"])},
+		{Label: l.T("letter.fact.place"), Value: orUnknown(l, letter.Data["place"])},
+	}
+	content.Button = &mail.Button{Label: l.T("letter.password_changed.button"), URL: secret.NewText(v.Link("/customer/account/forgotpassword", nil))}
+	contact := v.SupportEmail
+	if contact == "" {
+		contact = v.SenderEmail
+	}
+	content.NotYou = l.T("letter.password_changed.not_you", "Email", contact)
+	return content, nil
+}
+
+func orUnknown(l *lang.Lang, s string) string {
+	if s == "" {
+		return l.T("letter.fact.unknown")
+	}
+	return s
+}
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }

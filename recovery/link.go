@@ -1,0 +1,169 @@
+package recovery
+
+import (
+	"context"
+	"time"
+
+	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/customer"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/limit"
+	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/shop"
+)
+
+const (
+	// MaxLive is how many links of one customer work at a time. Asking again keeps the earlier ones, because letters
+	// overtake each other; the oldest of more than five makes room.
+	MaxLive = 5
+	// wrongLinks is how many links that are none one client may try in an hour before it is told to wait. A good link
+	// is never counted, so that nobody's wrong ones stop anybody's right one.
+	wrongLinks = 60
+	// keepLinks is how long a link that no longer works is remembered, for the timeline.
+	keepLinks = 90 * 24 * time.Hour
+)
+
+// linkSecret is the secret of the link of one letter: the same on every node and at every try.
+func (s *Service) linkSecret(letterID db.ID) secret.Text {
+	return s.Key.Derive("recovery-link", letterID[:])
+}
+
+// putLink makes the link of a letter, once, and ends the oldest ones beyond MaxLive. It answers whether the link is still
+// worth sending: a retried letter may find its link used, or the password changed.
+func (s *Service) putLink(ctx context.Context, tx *db.Tx, letterID db.ID, v *shop.View, c customer.Customer, expires time.Time) (alive bool, err error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return false, err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO links (id, secret_hash, customer_id, website_id, store_view_id, generation, created_at, expires_at)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT (id) DO NOTHING`, letterID, secret.Digest(s.linkSecret(letterID)), c.ID,
+		c.WebsiteID, v.ID, c.LinkGeneration, db.Micro(now), db.Micro(expires))
+	if err != nil {
+		return false, err
+	}
+	_, err = tx.Exec(ctx, `UPDATE links SET ended_at = $3 WHERE customer_id = $1 AND spent_at IS NULL AND ended_at IS NULL AND id IN
+		(SELECT id FROM links WHERE customer_id = $1 AND generation = $2 AND spent_at IS NULL AND ended_at IS NULL AND expires_at > $3
+		ORDER BY id DESC LIMIT 1000 OFFSET $4)`, c.ID, c.LinkGeneration, db.Micro(now), MaxLive)
+	if err != nil {
+		return false, err
+	}
+	var n int
+	err = tx.Row(ctx, "SELECT COUNT(*)"+fromLinks+" WHERE "+live+" AND l.id = $2", db.Micro(now), letterID).Scan(&n)
+	return n == 1, err
+}
+
+// live is the condition for a link to work; l is the link, c its customer_standing, $1 now.
+const live = "l.spent_at IS NULL AND l.ended_at IS NULL AND l.expires_at > $1 AND l.generation = c.link_generation AND c.active"
+
+const fromLinks = " FROM links l JOIN customer_standing c ON c.id = l.customer_id"
+
+func expired() error {
+	return fault.New(fault.Expired, "link.expired", "Your password reset link has expired.")
+}
+
+// Pending is a link that works: what the page of the new password needs, and nothing about the account that a stranger
+// with the link should learn.
+type Pending struct {
+	LinkID     db.ID
+	CustomerID int64
+	ExpiresAt  time.Time
+	Rules      customer.Rules
+	customer   customer.Customer
+}
+
+// Check tells whether a link works, without spending it. Unknown, used, expired and foreign ones are one answer. Errors:
+// fault Expired; fault Limited for a client that tries many links that are none.
+func (s *Service) Check(ctx context.Context, v *shop.View, link secret.Text, o audit.Origin) (Pending, error) {
+	var p Pending
+	err := s.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		p, err = find(ctx, tx, v, link)
+		return err
+	})
+	if fault.Is(err, fault.Expired) {
+		if err := s.countWrong(ctx, o); err != nil {
+			return Pending{}, err
+		}
+	}
+	return p, err
+}
+
+// Opened remembers that a working link was opened, once per link, for the customer's timeline. It changes nothing about
+// the link: whoever opened it may have been a mail scanner.
+func (s *Service) Opened(ctx context.Context, p Pending, o audit.Origin) error {
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		n, err := tx.Exec(ctx, "UPDATE links SET opened_at = $2 WHERE id = $1 AND opened_at IS NULL", p.LinkID, db.Micro(now))
+		if err != nil || n == 0 {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.LinkOpened, Actor: audit.Actor{Kind: audit.Shopper}, CustomerID: p.CustomerID,
+			Subject: p.customer.Address().Masked(), WebsiteID: p.customer.WebsiteID, Origin: o})
+	})
+}
+
+func (s *Service) countWrong(ctx context.Context, o audit.Origin) error {
+	var refused error
+	err := s.DB.Write(ctx, func(tx *db.Tx) error {
+		refused = nil
+		v, err := limit.Take(ctx, tx, limit.Rule{Name: "wrong links", Max: wrongLinks, Window: time.Hour}, o.Network())
+		if err == nil && !v.Allowed {
+			refused = fault.Until("limit.client", "Too many links were tried from your network. Please wait and try again later.", v.NextAt)
+		}
+		return err
+	})
+	if err == nil {
+		err = refused
+	}
+	return err
+}
+
+func find(ctx context.Context, tx *db.Tx, v *shop.View, link secret.Text) (Pending, error) {
+	if !secret.WellFormed(link) {
+		return Pending{}, expired()
+	}
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return Pending{}, err
+	}
+	var p Pending
+	err = tx.Row(ctx, "SELECT l.id, l.customer_id, l.expires_at"+fromLinks+" WHERE "+live+" AND l.secret_hash = $2 AND l.website_id = $3",
+		db.Micro(now), secret.Digest(link), v.Website.ID).Scan(&p.LinkID, &p.CustomerID, db.IntoTime(&p.ExpiresAt))
+	if db.IsNoRows(err) {
+		return Pending{}, expired()
+	}
+	if err != nil {
+		return Pending{}, err
+	}
+	p.Rules = customer.RulesFor(v)
+	p.customer, err = customer.Find(ctx, tx, p.CustomerID)
+	return p, err
+}
+
+// spend marks a link as used, if it still works. It is one statement, so that of many at once one wins; links of the same
+// customer that are spent at the same time meet in customer.SetPassword, which lets one pass.
+func spend(ctx context.Context, tx *db.Tx, p Pending) error {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return err
+	}
+	n, err := tx.Exec(ctx, `UPDATE links SET spent_at = $2 WHERE id = $1 AND spent_at IS NULL AND ended_at IS NULL AND expires_at > $2
+		AND generation = $3`, p.LinkID, db.Micro(now), p.customer.LinkGeneration)
+	if err == nil && n == 0 {
+		return expired()
+	}
+	return err
+}
+
+// Sweep deletes links that have not worked for a long time, at most most of them.
+func Sweep(ctx context.Context, tx *db.Tx, most int) (int64, error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return tx.Exec(ctx, `DELETE FROM links WHERE id IN (SELECT id FROM links WHERE expires_at < $1 LIMIT $2`+tx.SkipLocked()+`)`,
+		db.Micro(now.Add(-keepLinks)), most)
+}

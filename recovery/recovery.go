@@ -1,0 +1,200 @@
+// Package recovery is the heart of the house: the ways in which a forgotten or compromised password is replaced. It owns
+// the table links.
+//
+// Promises:
+//   - Request never looks a customer up, so no answer, cookie or time can tell who is one. It counts, queues a note and
+//     answers everyone alike; the mail worker finds, or does not find, the customer later.
+//   - A live link rests nowhere: the table keeps the letter's id and a hash of the secret, which is derived from the
+//     installation's key when the letter is written. Each try of a letter carries the same link.
+//   - A link is spent in one statement, in the transaction that stores an accepted password. Opening it, a refused
+//     password and a scanner's empty form spend nothing. Of many at once one wins.
+//   - Asking again keeps earlier links alive, up to MaxLive; using one ends all, and so does any change of the password.
+//   - A completed recovery ends all sessions, revokes all tokens and tells the owner, in the same transaction.
+//   - Nobody but the owner of the mailbox gets a link: Send queues a letter and returns nothing that holds one.
+package recovery
+
+import (
+	"context"
+	"encoding/hex"
+	"time"
+
+	"github.com/rekeyhq/rekey/admin"
+	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/customer"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/limit"
+	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/signin"
+)
+
+// Letters that this package composes.
+const (
+	ForgotLetter  = "forgot"           // asked for by the shopper
+	StoreLetter   = "reset_by_store"   // sent by an administrator
+	ChangedLetter = "password_changed" // the notice that follows every change
+)
+
+// Service holds what the journeys of recovery need.
+type Service struct {
+	DB     *db.DB
+	Shop   *shop.Shop
+	Hasher *secret.Hasher
+	Key    secret.Key
+	SignIn *signin.Service
+}
+
+// The counts of one hour. One rule counts the letters of an address, whoever asks for them.
+func clientRule(v *shop.View) limit.Rule {
+	return limit.Rule{Name: "reset by client", Max: v.Int(shop.MaxRequestsPerClient), Window: time.Hour}
+}
+
+func letterRule(v *shop.View) limit.Rule {
+	return limit.Rule{Name: "reset letters", Max: v.Int(shop.MaxResetRequests), Window: time.Hour,
+		MinInterval: v.Duration(shop.MinTimeBetweenResets)}
+}
+
+func addressSubject(v *shop.View, a customer.Address) string {
+	return hex.EncodeToString(a.Key(v.Website.ID))
+}
+
+// Request is "Forgot Your Password?": if the address belongs to an account, a letter with a link follows. Every
+// well-formed address gets the same nil, also when its own limit is reached: a link asked for earlier still works.
+// Errors: fault Invalid on "email"; fault Limited by client address, which says nothing about any customer.
+func (s *Service) Request(ctx context.Context, v *shop.View, email string, o audit.Origin) error {
+	address, err := customer.ParseAddress(email)
+	if err != nil {
+		return err
+	}
+	var refused error
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		refused = nil
+		client, err := limit.Take(ctx, tx, clientRule(v), o.Network())
+		if err != nil {
+			return err
+		}
+		if !client.Allowed {
+			refused = fault.Until("limit.client", "We received too many requests for password resets. Please wait and try again later.", client.NextAt)
+			return nil
+		}
+		e := audit.Entry{Action: audit.ResetRequested, Actor: audit.Actor{Kind: audit.Shopper}, AddressKey: address.Key(v.Website.ID),
+			Subject: address.Masked(), WebsiteID: v.Website.ID, Origin: o}
+		allowed, err := takeByProtection(ctx, tx, v, address, o)
+		if err != nil {
+			return err
+		}
+		if !allowed {
+			e.Outcome = "limited"
+			return audit.Record(ctx, tx, e)
+		}
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: ForgotLetter, WebsiteID: v.Website.ID, ViewID: v.ID, AddressKey: address.Key(v.Website.ID),
+			Data: map[string]string{"address": address.String()}, ExpiresAt: now.Add(v.Duration(shop.LinkExpirationPeriod))})
+		if err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, e)
+	})
+	if err == nil {
+		err = refused
+	}
+	return err
+}
+
+// takeByProtection counts by what the store protects: the address, the client, either or nothing
+// (customer/password/password_reset_protection_type).
+func takeByProtection(ctx context.Context, tx *db.Tx, v *shop.View, a customer.Address, o audit.Origin) (bool, error) {
+	protection := v.Text(shop.ResetProtectionType)
+	if protection == shop.ProtectionNone {
+		return true, nil
+	}
+	if protection == shop.ProtectionByIP {
+		verdict, err := limit.Take(ctx, tx, letterRule(v), "client "+o.Network())
+		return verdict.Allowed, err
+	}
+	// "By IP and Email" as well: the client's own count was taken before. Commerce applies the address's small numbers to
+	// the client too, so that one shopper's request silences everybody behind the same gateway for ten minutes.
+	verdict, err := limit.Take(ctx, tx, letterRule(v), addressSubject(v, a))
+	return verdict.Allowed, err
+}
+
+// Send is the administrator's Reset Password: the store's letter goes to the customer, and to nobody else. It shares the
+// limit of the customer's own requests. Errors: fault Limited with the moment of the next one; Forbidden; NotFound;
+// Conflict for an account that is disabled.
+func (s *Service) Send(ctx context.Context, permit admin.Permit, customerID int64, o audit.Origin) error {
+	if err := permit.Need(admin.ResetPassword); err != nil {
+		return err
+	}
+	snap, err := s.Shop.Load(ctx)
+	if err != nil {
+		return err
+	}
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		c, err := customer.Reach(ctx, tx, permit.Covers, customerID)
+		if err != nil {
+			return err
+		}
+		if !c.Active {
+			return fault.New(fault.Conflict, "customer.disabled", "This account is disabled; no letter can be sent to it.")
+		}
+		v, err := viewOf(snap, c)
+		if err != nil {
+			return err
+		}
+		verdict, err := limit.Take(ctx, tx, letterRule(v), addressSubject(v, c.Address()))
+		if err != nil {
+			return err
+		}
+		if !verdict.Allowed {
+			return fault.Until("limit.reset", "This customer has had enough password resets for now.", verdict.NextAt)
+		}
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: StoreLetter, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID,
+			ExpiresAt: now.Add(v.Duration(shop.LinkExpirationPeriod))})
+		if err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.ResetSentByStore, Actor: permit.Actor(), CustomerID: c.ID,
+			Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o})
+	})
+}
+
+// NextAllowed tells when Send will be allowed for a customer: the zero time for now.
+func (s *Service) NextAllowed(ctx context.Context, c customer.Customer) (at time.Time, err error) {
+	snap, err := s.Shop.Load(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	v, err := viewOf(snap, c)
+	if err != nil {
+		return time.Time{}, err
+	}
+	err = s.DB.Read(ctx, func(tx *db.Tx) error {
+		verdict, err := limit.Peek(ctx, tx, letterRule(v), addressSubject(v, c.Address()))
+		at = verdict.NextAt
+		return err
+	})
+	return at, err
+}
+
+// viewOf is the store view that speaks to a customer: the one that the account was made in, or its website's first.
+func viewOf(snap *shop.Snapshot, c customer.Customer) (*shop.View, error) {
+	if v, ok := snap.View(c.ViewID); ok && v.BaseURL != "" {
+		return v, nil
+	}
+	for _, v := range snap.ViewsOf(c.WebsiteID) {
+		if v.BaseURL != "" {
+			return v, nil
+		}
+	}
+	return nil, fault.New(fault.Conflict, "store_view.no_base_url",
+		"No store view of this customer's website has a base URL yet; set it under Websites and store views.")
+}

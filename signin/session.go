@@ -1,0 +1,246 @@
+package signin
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/customer"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/shop"
+)
+
+const (
+	// MaxSessions is how many signed-in browsers one account may have; the longest unused one makes room.
+	MaxSessions = 50
+	// seenEvery bounds how often using a session writes to the database.
+	seenEvery = 5 * time.Minute
+)
+
+// Session is one signed-in browser.
+type Session struct {
+	ID                               db.ID
+	CustomerID, ViewID               int64
+	CreatedAt, LastSeenAt, ExpiresAt time.Time
+	Place, Browser                   string
+	Current                          bool // the one that asks
+}
+
+// Opened is a session just begun; Secret goes into the cookie and nowhere else.
+type Opened struct {
+	Secret    secret.Text
+	ExpiresAt time.Time
+	Customer  customer.Customer
+}
+
+// Signed is who a cookie stands for.
+type Signed struct {
+	Customer customer.Customer
+	Session  Session
+}
+
+// SignIn checks the password and begins a session. Errors: those of Prove.
+func (s *Service) SignIn(ctx context.Context, v *shop.View, email string, password secret.Text, o audit.Origin) (Opened, error) {
+	proof, err := s.Prove(ctx, v, email, password, o)
+	if err != nil {
+		return Opened{}, err
+	}
+	var opened Opened
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		if err := proof.Accept(ctx, tx); err != nil {
+			return err
+		}
+		opened, err = Open(ctx, tx, v, proof.Customer, o)
+		return err
+	})
+	return opened, err
+}
+
+// Open begins a session for a customer whose right to it was shown in this journey: by the password, or by having just
+// made the account. It is issued under the generation that c was read with.
+func Open(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, o audit.Origin) (Opened, error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return Opened{}, err
+	}
+	opened := Opened{Secret: secret.Random(), ExpiresAt: now.Add(v.Duration(shop.SessionLifetime)), Customer: c}
+	_, err = tx.Exec(ctx, `INSERT INTO sessions (id, secret_hash, customer_id, store_view_id, generation, created_at, last_seen_at,
+		expires_at, place, browser) VALUES ($1,$2,$3,$4,$5,$6,$6,$7,$8,$9)`, db.NewID(), secret.Digest(opened.Secret), c.ID, v.ID,
+		c.SessionGeneration, db.Micro(now), db.Micro(opened.ExpiresAt), o.Place(), o.Browser())
+	if err != nil {
+		return Opened{}, err
+	}
+	// Also drops sessions that an older generation or their age has ended.
+	_, err = tx.Exec(ctx, `DELETE FROM sessions WHERE customer_id = $1 AND (generation < $2 OR expires_at <= $3 OR id IN
+		(SELECT id FROM sessions WHERE customer_id = $1 ORDER BY last_seen_at DESC, id DESC LIMIT 1000 OFFSET $4))`,
+		c.ID, c.SessionGeneration, db.Micro(now), MaxSessions)
+	if err != nil {
+		return Opened{}, err
+	}
+	if err := customer.SignedIn(ctx, tx, c.ID, now); err != nil {
+		return Opened{}, err
+	}
+	return opened, audit.Record(ctx, tx, audit.Entry{Action: audit.SessionStarted, Actor: actor(c), CustomerID: c.ID,
+		Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o})
+}
+
+// live is the condition for a session to be worth anything; s is the session, c its customer_standing.
+const live = "s.generation = c.session_generation AND c.active AND s.expires_at > $1 AND s.last_seen_at > $2"
+
+const columns = "s.id, s.customer_id, s.store_view_id, s.created_at, s.last_seen_at, s.expires_at, s.place, s.browser"
+
+func scan(row db.Scanner) (Session, error) {
+	var s Session
+	err := row.Scan(&s.ID, &s.CustomerID, &s.ViewID, db.IntoTime(&s.CreatedAt), db.IntoTime(&s.LastSeenAt),
+		db.IntoTime(&s.ExpiresAt), &s.Place, &s.Browser)
+	return s, err
+}
+
+// Check returns who a cookie stands for. A cookie of another website stands for nobody. Errors: fault Unauthenticated.
+func (s *Service) Check(ctx context.Context, v *shop.View, cookie secret.Text) (Signed, error) {
+	ended := fault.New(fault.Unauthenticated, "signin.required", "Please sign in.")
+	if !secret.WellFormed(cookie) {
+		return Signed{}, ended
+	}
+	var who Signed
+	var touch time.Time
+	err := s.DB.Read(ctx, func(tx *db.Tx) error {
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		who.Session, err = scan(tx.Row(ctx, `SELECT `+columns+` FROM sessions s JOIN customer_standing c ON c.id = s.customer_id
+			WHERE `+live+` AND s.secret_hash = $3 AND c.website_id = $4`, db.Micro(now),
+			db.Micro(now.Add(-v.Duration(shop.SessionIdle))), secret.Digest(cookie), v.Website.ID))
+		if db.IsNoRows(err) {
+			return ended
+		}
+		if err != nil {
+			return err
+		}
+		who.Session.Current = true
+		if now.Sub(who.Session.LastSeenAt) >= seenEvery {
+			touch = now
+		}
+		who.Customer, err = customer.Find(ctx, tx, who.Session.CustomerID)
+		return err
+	})
+	if err != nil || touch.IsZero() {
+		return who, err
+	}
+	return who, s.DB.Write(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(ctx, "UPDATE sessions SET last_seen_at = $2 WHERE id = $1", who.Session.ID, db.Micro(touch))
+		return err
+	})
+}
+
+// SignOut ends the session behind a cookie on every node before it returns. A cookie that is worth nothing is no error.
+func (s *Service) SignOut(ctx context.Context, v *shop.View, cookie secret.Text, o audit.Origin) error {
+	who, err := s.Check(ctx, v, cookie)
+	if fault.Is(err, fault.Unauthenticated) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.End(ctx, who, who.Session.ID, o)
+}
+
+// End ends one of the customer's own sessions. Errors: fault NotFound.
+func (s *Service) End(ctx context.Context, who Signed, id db.ID, o audit.Origin) error {
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		n, err := tx.Exec(ctx, "DELETE FROM sessions WHERE id = $1 AND customer_id = $2", id, who.Customer.ID)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fault.New(fault.NotFound, "session.not_found", "This browser was signed out already.")
+		}
+		return audit.Record(ctx, tx, ended(who.Customer, audit.SessionEnded, o, n))
+	})
+}
+
+// EndOthers ends every session of the customer but the one that asks, and tells how many.
+func (s *Service) EndOthers(ctx context.Context, who Signed, o audit.Origin) (n int64, err error) {
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		n, err = KeepOnly(ctx, tx, who)
+		if err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, ended(who.Customer, audit.SessionsEnded, o, n))
+	})
+	return n, err
+}
+
+// KeepOnly ends every session of the customer but the given one: the generation is raised, and the one that stays is
+// moved under the new generation. If it is dead already it stays dead.
+func KeepOnly(ctx context.Context, tx *db.Tx, who Signed) (n int64, err error) {
+	n, err = Count(ctx, tx, who.Customer.ID)
+	if err != nil {
+		return 0, err
+	}
+	generation, err := customer.EndSessions(ctx, tx, who.Customer.ID)
+	if err != nil {
+		return 0, err
+	}
+	kept, err := tx.Exec(ctx, "UPDATE sessions SET generation = $3 WHERE id = $1 AND customer_id = $2 AND generation = $3 - 1",
+		who.Session.ID, who.Customer.ID, generation)
+	return max(0, n-kept), err
+}
+
+// EndAll ends every session of a customer in the caller's transaction, and tells how many there were.
+func EndAll(ctx context.Context, tx *db.Tx, customerID int64) (n int64, err error) {
+	if n, err = Count(ctx, tx, customerID); err != nil {
+		return 0, err
+	}
+	_, err = customer.EndSessions(ctx, tx, customerID)
+	return n, err
+}
+
+// Count tells how many sessions of a customer are alive, whatever their idle time.
+func Count(ctx context.Context, tx *db.Tx, customerID int64) (n int64, err error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	err = tx.Row(ctx, `SELECT COUNT(*) FROM sessions s JOIN customer_standing c ON c.id = s.customer_id
+		WHERE `+live+` AND s.customer_id = $3`, db.Micro(now), int64(0), customerID).Scan(&n)
+	return n, err
+}
+
+// List returns the living sessions of a customer, the one in use last first. current is the one that asks, if any.
+func List(ctx context.Context, tx *db.Tx, customerID int64, current db.ID) ([]Session, error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, `SELECT `+columns+` FROM sessions s JOIN customer_standing c ON c.id = s.customer_id
+		WHERE `+live+` AND s.customer_id = $3 ORDER BY s.last_seen_at DESC, s.id`, db.Micro(now), int64(0), customerID)
+	all, err := db.Collect(rows, err, scan)
+	for i := range all {
+		all[i].Current = all[i].ID == current
+	}
+	return all, err
+}
+
+// Sweep deletes sessions that their age has ended, at most most of them.
+func Sweep(ctx context.Context, tx *db.Tx, most int) (int64, error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return tx.Exec(ctx, `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2`+tx.SkipLocked()+`)`,
+		db.Micro(now), most)
+}
+
+func actor(c customer.Customer) audit.Actor {
+	return audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()}
+}
+
+func ended(c customer.Customer, action string, o audit.Origin, n int64) audit.Entry {
+	return audit.Entry{Action: action, Actor: actor(c), CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID,
+		Origin: o, Detail: map[string]string{"sessions": strconv.FormatInt(n, 10)}}
+}

@@ -1,0 +1,257 @@
+// Package token issues, checks and revokes the tokens of the web API, and knows the integrations that hold them. It owns
+// the tables integrations and tokens and publishes the view token_holders.
+//
+// Promises:
+//   - A token is 256 random bits; the table keeps its SHA-256.
+//   - Checking one is one indexed read, joined with the customer's standing: after Force Sign-In has answered, no node
+//     accepts an older token, not even one that was just being issued.
+//   - Revoking all of a customer's tokens is one write: the generation is raised.
+package token
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rekeyhq/rekey/admin"
+	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/customer"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/shop"
+)
+
+const (
+	// MaxTokens is how many living tokens one customer may have; the oldest makes room.
+	MaxTokens = 200
+	// maxHolder bounds the name of a holder, in bytes.
+	maxHolder = 80
+	// usedEvery bounds how often using a token writes to the database.
+	usedEvery = 5 * time.Minute
+	// CustomerToken is the kind that POST /rest/V1/integration/customer/token gives.
+	CustomerToken = "customer"
+)
+
+// Token is one token, as lists show it: everything but the secret.
+type Token struct {
+	ID                               db.ID
+	Kind                             string
+	CustomerID, IntegrationID        int64
+	Holder                           string // the integration, or the program that asked
+	CreatedAt, ExpiresAt, LastUsedAt time.Time
+	Place                            string
+}
+
+// Bearer is who a token speaks for.
+type Bearer struct {
+	TokenID               db.ID
+	CustomerID, WebsiteID int64
+}
+
+// Receipt tells what Force ended.
+type Receipt struct{ Tokens, Sessions int64 }
+
+// Service holds what checking a token needs.
+type Service struct{ DB *db.DB }
+
+// Issue makes a token for a customer whose password was right in this journey, under the generation that c was read with.
+// An integration's own name, or the program's, is the holder.
+func Issue(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, holder string, integrationID int64, o audit.Origin) (secret.Text, error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	made := secret.Random()
+	holder = strings.ToValidUTF8(holder[:min(len(holder), maxHolder)], "")
+	_, err = tx.Exec(ctx, `INSERT INTO tokens (id, secret_hash, kind, customer_id, integration_id, holder, generation, created_at, expires_at, place)
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)`, db.NewID(), secret.Digest(made), CustomerToken, c.ID, db.NullInt(integrationID), holder,
+		c.TokenGeneration, db.Micro(now), db.Micro(now.Add(v.Duration(shop.CustomerTokenLifetime))), o.Place())
+	if err != nil {
+		return secret.Text{}, err
+	}
+	_, err = tx.Exec(ctx, `DELETE FROM tokens WHERE customer_id = $1 AND (generation < $2 OR expires_at <= $3 OR id IN
+		(SELECT id FROM tokens WHERE customer_id = $1 ORDER BY id DESC LIMIT 1000 OFFSET $4))`,
+		c.ID, c.TokenGeneration, db.Micro(now), MaxTokens)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	return made, audit.Record(ctx, tx, audit.Entry{Action: audit.TokenIssued, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
+		CustomerID: c.ID, Subject: holder, WebsiteID: c.WebsiteID, Origin: o})
+}
+
+// live is the condition for a token to be worth anything; t is the token, c its customer_standing, $1 now.
+const live = "t.generation = c.token_generation AND c.active AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $1)"
+
+const from = " FROM tokens t JOIN customer_standing c ON c.id = t.customer_id"
+
+// Check returns who a bearer token speaks for. Errors: fault Unauthenticated.
+func (s *Service) Check(ctx context.Context, bearer secret.Text) (Bearer, error) {
+	dead := fault.New(fault.Unauthenticated, "token.dead", "The token is unknown, has expired or was revoked.")
+	if !secret.WellFormed(bearer) {
+		return Bearer{}, dead
+	}
+	var b Bearer
+	var touch time.Time
+	err := s.DB.Read(ctx, func(tx *db.Tx) error {
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		var used time.Time
+		err = tx.Row(ctx, "SELECT t.id, t.customer_id, c.website_id, t.last_used_at"+from+" WHERE "+live+" AND t.secret_hash = $2",
+			db.Micro(now), secret.Digest(bearer)).Scan(&b.TokenID, &b.CustomerID, &b.WebsiteID, db.IntoTime(&used))
+		if db.IsNoRows(err) {
+			return dead
+		}
+		if err == nil && now.Sub(used) >= usedEvery {
+			touch = now
+		}
+		return err
+	})
+	if err != nil || touch.IsZero() {
+		return b, err
+	}
+	return b, s.DB.Write(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(ctx, "UPDATE tokens SET last_used_at = $2 WHERE id = $1", b.TokenID, db.Micro(touch))
+		return err
+	})
+}
+
+// Force is Force Sign-In: it revokes every token of the customer, so that programs which use the web API for them lose
+// access until the customer signs in again. alsoEnd, when the administrator asked for it, ends the storefront's sessions
+// too and tells how many (signin.EndAll). Errors: fault Forbidden, NotFound.
+func (s *Service) Force(ctx context.Context, permit admin.Permit, customerID int64, o audit.Origin,
+	alsoEnd func(context.Context, *db.Tx, int64) (int64, error)) (Receipt, error) {
+	if err := permit.Need(admin.ForceSignIn); err != nil {
+		return Receipt{}, err
+	}
+	var r Receipt
+	err := s.DB.Write(ctx, func(tx *db.Tx) error {
+		r = Receipt{}
+		c, err := customer.Reach(ctx, tx, permit.Covers, customerID)
+		if err != nil {
+			return err
+		}
+		if r.Tokens, err = RevokeAll(ctx, tx, c.ID); err != nil {
+			return err
+		}
+		if alsoEnd != nil {
+			if r.Sessions, err = alsoEnd(ctx, tx, c.ID); err != nil {
+				return err
+			}
+		}
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.TokensRevoked, Actor: permit.Actor(), CustomerID: c.ID,
+			Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{
+				"tokens": strconv.FormatInt(r.Tokens, 10), "sessions": strconv.FormatInt(r.Sessions, 10)}})
+	})
+	return r, err
+}
+
+// RevokeOwn revokes every token of the customer who asks, the one that asks included, as Commerce does.
+func (s *Service) RevokeOwn(ctx context.Context, b Bearer, o audit.Origin) (n int64, err error) {
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		c, err := customer.Find(ctx, tx, b.CustomerID)
+		if err != nil {
+			return err
+		}
+		if n, err = RevokeAll(ctx, tx, c.ID); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.TokensRevoked, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
+			CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o,
+			Detail: map[string]string{"tokens": strconv.FormatInt(n, 10)}})
+	})
+	return n, err
+}
+
+// RevokeAll ends every token of a customer in the caller's transaction, and tells how many were alive.
+func RevokeAll(ctx context.Context, tx *db.Tx, customerID int64) (n int64, err error) {
+	if n, err = Count(ctx, tx, customerID); err != nil {
+		return 0, err
+	}
+	_, err = customer.EndTokens(ctx, tx, customerID)
+	return n, err
+}
+
+// KeepOnly ends every token of a customer but the given one, which is moved under the new generation.
+func KeepOnly(ctx context.Context, tx *db.Tx, b Bearer) (n int64, err error) {
+	if n, err = RevokeAll(ctx, tx, b.CustomerID); err != nil {
+		return 0, err
+	}
+	kept, err := tx.Exec(ctx, `UPDATE tokens SET generation = generation + 1 WHERE id = $1 AND customer_id = $2
+		AND generation + 1 = (SELECT token_generation FROM customer_standing WHERE id = $2)`, b.TokenID, b.CustomerID)
+	return max(0, n-kept), err
+}
+
+// Count tells how many tokens of a customer are alive.
+func Count(ctx context.Context, tx *db.Tx, customerID int64) (n int64, err error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	err = tx.Row(ctx, "SELECT COUNT(*)"+from+" WHERE "+live+" AND t.customer_id = $2", db.Micro(now), customerID).Scan(&n)
+	return n, err
+}
+
+// Counts is Count for the customers of one page of a list.
+func Counts(ctx context.Context, tx *db.Tx, customerIDs []int64) (map[int64]int64, error) {
+	counts := make(map[int64]int64, len(customerIDs))
+	if len(customerIDs) == 0 {
+		return counts, nil
+	}
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	args, marks := []any{db.Micro(now)}, make([]string, len(customerIDs))
+	for i, id := range customerIDs {
+		args = append(args, id)
+		marks[i] = "$" + strconv.Itoa(i+2)
+	}
+	rows, err := tx.Query(ctx, "SELECT t.customer_id, COUNT(*)"+from+" WHERE "+live+" AND t.customer_id IN ("+strings.Join(marks, ",")+") GROUP BY t.customer_id", args...)
+	_, err = db.Collect(rows, err, func(row db.Scanner) (int64, error) {
+		var id, n int64
+		err := row.Scan(&id, &n)
+		counts[id] = n
+		return n, err
+	})
+	return counts, err
+}
+
+// ListOf returns the living tokens of a customer, newest first.
+func ListOf(ctx context.Context, tx *db.Tx, customerID int64) ([]Token, error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, "SELECT t.id, t.kind, t.customer_id, t.integration_id, t.holder, t.created_at, t.expires_at, t.last_used_at, t.place"+
+		from+" WHERE "+live+" AND t.customer_id = $2 ORDER BY t.id DESC", db.Micro(now), customerID)
+	return db.Collect(rows, err, func(row db.Scanner) (Token, error) {
+		var t Token
+		err := row.Scan(&t.ID, &t.Kind, &t.CustomerID, db.IntoInt(&t.IntegrationID), &t.Holder, db.IntoTime(&t.CreatedAt),
+			db.IntoTime(&t.ExpiresAt), db.IntoTime(&t.LastUsedAt), &t.Place)
+		return t, err
+	})
+}
+
+// Holders narrows a customer search to those who have living tokens, or to those who have none.
+func Holders(have bool, now time.Time) customer.Predicate {
+	p := fmt.Sprintf("EXISTS (SELECT 1 FROM token_holders h WHERE h.customer_id = customers.id AND (h.expires_at IS NULL OR h.expires_at > %d))", now.UnixMicro())
+	if !have {
+		p = "NOT " + p
+	}
+	return customer.Predicate(p)
+}
+
+// Sweep deletes tokens that their age or an older generation has ended, at most most of them.
+func Sweep(ctx context.Context, tx *db.Tx, most int) (int64, error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return tx.Exec(ctx, `DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE expires_at < $1 LIMIT $2`+tx.SkipLocked()+`)`,
+		db.Micro(now), most)
+}
