@@ -18,6 +18,7 @@ import (
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/secret"
@@ -205,18 +206,24 @@ func MarkLocked(ctx context.Context, tx *db.Tx, websiteID int64, a Address, unti
 	return err
 }
 
-// Rename changes the customer's name. Errors: fault Invalid.
-func Rename(ctx context.Context, tx *db.Tx, c Customer, firstname, lastname string) error {
+// Rename changes the customer's name, by the customer's own hand. Errors: fault Invalid.
+func (s *Service) Rename(ctx context.Context, c Customer, firstname, lastname string, o audit.Origin) error {
 	if err := checkName(firstname, lastname); err != nil {
 		return err
 	}
-	now, err := tx.Now(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec(ctx, "UPDATE customers SET firstname = $2, lastname = $3, search = $4, updated_at = $5 WHERE id = $1",
-		c.ID, firstname, lastname, searchText(firstname, lastname, c.Email), db.Micro(now))
-	return err
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, "UPDATE customers SET firstname = $2, lastname = $3, search = $4, updated_at = $5 WHERE id = $1",
+			c.ID, firstname, lastname, searchText(firstname, lastname, c.Email), db.Micro(now))
+		if err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerUpdated, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
+			CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{"changed": "name"}})
+	})
 }
 
 var fold = cases.Fold()

@@ -77,4 +77,3 @@ func TestCommonPasswordsAreAdvisedAgainst(t *testing.T) {
 		t.Errorf("a long password: %v", err)
 	}
 }
-

@@ -1,0 +1,119 @@
+package storefront
+
+import (
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/web"
+)
+
+// Fields of the sign-in form: Adobe Commerce's names.
+const (
+	usernameField = "login[username]"
+	passwordField = "login[password]"
+)
+
+// afterSignIn are the pages that a visitor may have been on the way to. The form names one; no address is taken from it.
+var afterSignIn = map[string]string{"edit": editPath}
+
+func (c *call) signInPage() error {
+	next := c.r.URL.Query().Get("next")
+	switch _, err := c.who(); {
+	case err == nil:
+		web.SeeOther(c.w, c.view.Path(account))
+		return nil
+	case !fault.Is(err, fault.Unauthenticated):
+		return err
+	}
+	return c.show(c.signInForm("", next))
+}
+
+func (c *call) signInForm(typed, next string) page {
+	p := c.page("storefront.signin.title", signInPath)
+	email := c.email(c.autocomplete("username"), typed)
+	email.Name = usernameField
+	password := c.password("password", "password", c.autocomplete("current-password"))
+	password.Name = passwordField
+	p.Form = c.form(p, signInPost, "storefront.signin.submit", email, password)
+	if _, ok := afterSignIn[next]; ok {
+		p.Form.Hidden = []hidden{{"next", next}}
+	}
+	p.Links = []link{
+		{URL: c.view.Path(forgotPath), Text: c.L.T("storefront.signin.forgot")},
+		{Before: c.L.T("storefront.signin.new"), URL: c.view.Path(createPath), Text: c.L.T("storefront.signin.create")},
+	}
+	return p
+}
+
+// autocomplete follows the store's setting for the pages that ask for an existing account.
+func (c *call) autocomplete(token string) string {
+	if !c.view.Bool(shop.AutocompleteOnStorefront) {
+		return "off"
+	}
+	return token
+}
+
+func (c *call) signIn() error {
+	form, err := web.Form(c.r, usernameField, passwordField, "next")
+	if err != nil {
+		return err
+	}
+	typed, password, next := form.Get(usernameField), form.Secret(passwordField), form.Get("next")
+	var missing []*fault.Error
+	if typed == "" {
+		missing = append(missing, fault.Refuse("email", "email.required", "Please enter your email address.", nil))
+	}
+	if password.IsEmpty() {
+		missing = append(missing, fault.Refuse("password", "password.required", "Please enter a password.", nil))
+	}
+	if len(missing) > 0 {
+		return c.again(c.signInForm(typed, next), missing)
+	}
+	opened, err := c.SignIn.SignIn(c.r.Context(), c.view, typed, password, c.origin())
+	if err != nil {
+		if faults, ok := mendable(err); ok {
+			return c.again(c.signInForm(typed, next), faults)
+		}
+		if f, ok := fault.As(err); ok && f.Kind == fault.Forbidden { // said to nobody who does not know the password
+			return c.again(c.signInForm(typed, next), []*fault.Error{f})
+		}
+		return err
+	}
+	if err := c.leave(); err != nil {
+		return err
+	}
+	c.begin(opened)
+	to, ok := afterSignIn[next]
+	if !ok {
+		to = account
+	}
+	web.SeeOther(c.w, c.view.Path(to))
+	return nil
+}
+
+// leave ends the session that this browser has, if any: a new one begins under a new secret, and an old one must not live
+// on unseen.
+func (c *call) leave() error {
+	cookie := c.jar.Get(c.r, sessionCookie)
+	if cookie.IsEmpty() {
+		return nil
+	}
+	return c.SignIn.SignOut(c.r.Context(), c.view, cookie, c.origin())
+}
+
+// signOutPage asks first: themes link here with GET, and so may a foreign page.
+func (c *call) signOutPage() error {
+	p := c.page("storefront.signout.title", signOutPath)
+	p.Intro = []string{c.L.T("storefront.signout.intro", "Store", c.view.StoreName())}
+	p.Form = c.form(p, signOutPath, "storefront.signout.submit")
+	p.Links = []link{{URL: c.view.Path(account), Text: c.L.T("storefront.signout.stay")}}
+	return c.show(p)
+}
+
+func (c *call) signOut() error {
+	if err := c.leave(); err != nil {
+		return err
+	}
+	c.jar.Drop(c.w, sessionCookie)
+	c.w.Header().Set("Clear-Site-Data", `"cache"`) // what the back button would show
+	return c.done(web.Notice{Key: "storefront.notice.signed_out"}, signInPath)
+}

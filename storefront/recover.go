@@ -1,0 +1,103 @@
+package storefront
+
+import (
+	"net/http"
+
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/recovery"
+	"github.com/rekeyhq/rekey/web"
+)
+
+func (c *call) forgotPage() error { return c.show(c.forgotForm("")) }
+
+func (c *call) forgotForm(typed string) page {
+	p := c.page("storefront.forgot.title", forgotPath)
+	p.Intro = []string{c.L.T("storefront.forgot.intro")}
+	p.Form = c.form(p, forgotPost, "storefront.forgot.submit", c.email(c.autocomplete("username"), typed))
+	p.Links = []link{{URL: c.view.Path(signInPath), Text: c.L.T("storefront.back")}}
+	return p
+}
+
+// forgot gives everyone the same answer: it hands the address on as typed, and nobody here knows whose it is.
+func (c *call) forgot() error {
+	form, err := web.Form(c.r, "email")
+	if err != nil {
+		return err
+	}
+	typed := form.Get("email")
+	if err := c.Recovery.Request(c.r.Context(), c.view, typed, c.origin()); err != nil {
+		if faults, ok := mendable(err); ok {
+			return c.again(c.forgotForm(typed), faults)
+		}
+		return err
+	}
+	return c.done(web.Notice{
+		Key: "storefront.notice.reset_requested", More: "storefront.notice.reset_requested_more",
+		Args: map[string]string{"Email": typed},
+	}, signInPath)
+}
+
+func (c *call) newPasswordPage() error {
+	if c.isLanding() {
+		return c.land(linkCookie)
+	}
+	pending, err := c.Recovery.Check(c.r.Context(), c.view, c.jar.Get(c.r, linkCookie), c.origin())
+	if err != nil {
+		return c.orExpired(err, "reset")
+	}
+	if c.r.Method == http.MethodGet {
+		if err := c.Recovery.Opened(c.r.Context(), pending, c.origin()); err != nil {
+			return err
+		}
+	}
+	return c.show(c.newPasswordForm())
+}
+
+func (c *call) newPasswordForm() page {
+	p := c.page("storefront.reset.title", newPasswordPath)
+	p.Intro = []string{c.L.T("storefront.reset.intro", "Store", c.view.StoreName())}
+	p.Form = c.form(p, newPasswordPost, "storefront.reset.submit", c.newPasswords("new_password", "confirm_new_password")...)
+	return p
+}
+
+// newPassword spends the link. A refused password keeps it, and the form comes back.
+func (c *call) newPassword() error {
+	form, err := web.Form(c.r, "password", "password_confirmation")
+	if err != nil {
+		return err
+	}
+	advice, err := c.Recovery.Complete(c.r.Context(), c.view, recovery.Reset{
+		Link: c.jar.Get(c.r, linkCookie), Password: form.Secret("password"), Confirm: form.Secret("password_confirmation"),
+	}, c.origin())
+	if err != nil {
+		if faults, ok := mendable(err); ok {
+			return c.again(c.newPasswordForm(), faults)
+		}
+		return c.orExpired(err, "reset")
+	}
+	c.jar.Drop(c.w, linkCookie)
+	c.jar.Drop(c.w, sessionCookie) // its session has ended with all the others
+	return c.done(web.Notice{Key: "storefront.notice.password_updated", More: sentence(advice)}, signInPath)
+}
+
+// orExpired shows the one page for links that are old, used, unknown or not from here, and hands other errors on. The page of
+// a recovery link is already the form that asks for a new one.
+func (c *call) orExpired(err error, what string) error {
+	if !fault.Is(err, fault.Expired) {
+		return err
+	}
+	if what == "registration" {
+		p := c.page("storefront.expired.title", signInPath)
+		p.Intro = []string{c.L.T("storefront.expired.registration")}
+		p.Links = []link{
+			{URL: c.view.Path(signInPath), Text: c.L.T("storefront.signin.submit")},
+			{URL: c.view.Path(createPath), Text: c.L.T("storefront.signin.create")},
+		}
+		return c.render(http.StatusGone, "failure", p)
+	}
+	p := c.forgotForm("")
+	p.Title = c.L.T("storefront.expired.title")
+	p.Intro = []string{c.L.T("storefront.expired.reset")}
+	p.Form.Title = c.L.T("storefront.forgot.title")
+	return c.render(http.StatusGone, "form", p)
+}
