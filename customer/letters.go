@@ -33,6 +33,7 @@ func Compose(v *shop.View, kind, firstname string, to mail.Address) mail.Content
 			BaseURL: v.Link("", nil), LinkHint: l.T("letter.copy_link"),
 		},
 		To:         to,
+		Title:      l.T("letter."+kind+".subject", "Store", store),
 		Subject:    l.T("letter."+kind+".subject", "Store", store),
 		Preheader:  l.T("letter."+kind+".preheader", "Store", store),
 		Greeting:   l.T("letter.greeting_plain"),

@@ -65,11 +65,11 @@ type Content struct {
 	Greeting  string // "Hello Camille,"
 
 	Paragraphs []string // why, in one sentence each
-	Button     *Button  // nil for a notice
+	Facts      []Fact   // what happened, when and from where
+	Button     *Button  // nil when there is nothing to do
 	After      []string // below the link: "The link is valid until Tuesday 24 November 2026, 15:40 (Paris)."
-	Facts      []Fact
-	NotYou     string // "If you did not ask for this, …"; set apart from the rest
-	Why        string // footer: "You get this letter because someone asked for …"
+	NotYou     string   // "If you did not ask for this, …"; set apart from the rest
+	Why        string   // footer: "You get this letter because someone asked for …"
 }
 
 // check refuses whatever must not reach the wire. It names the field and never quotes the value, which may be personal.

@@ -15,8 +15,9 @@ import (
 var layoutFiles embed.FS
 
 var (
-	htmlLayout = html.Must(html.ParseFS(layoutFiles, "layout/letter.html"))
-	textLayout = text.Must(text.New("letter.txt").Funcs(text.FuncMap{"wrap": wrap, "table": table}).
+	htmlLayout = html.Must(html.New("letter.html").Funcs(html.FuncMap{"alive": func(s sheet, text string) html.HTML { return s.alive(text) }}).
+			ParseFS(layoutFiles, "layout/letter.html"))
+	textLayout = text.Must(text.New("letter.txt").Funcs(text.FuncMap{"wrap": func(s sheet, text string) string { return wrap(s.whole(text)) }, "table": table}).
 			ParseFS(layoutFiles, "layout/letter.txt"))
 )
 
@@ -43,7 +44,7 @@ type sheet struct {
 	Link        string // the button's link, revealed
 	Logo        string
 	Site        string // the base URL without its scheme
-	Contact     string
+	Contact     string // "" when the footer's own sentences say it
 	Dir         string
 	Font        html.CSS
 	Padding     html.HTML
@@ -59,8 +60,10 @@ func Render(c Content) (htmlPart, textPart string, err error) {
 	accent := parseColour(c.Head.Accent)
 	s := sheet{
 		Content: c, Logo: c.Head.LogoText, Site: site(c.Head.BaseURL), Dir: direction(c.Head.Lang), Font: font, Padding: padding,
-		Contact: strings.Join(present(c.Head.SupportEmail, c.Head.SupportPhone), " · "),
-		Light:   newPalette(accent, paperLight), Dark: newPalette(accent, paperDark),
+		Light: newPalette(accent, paperLight), Dark: newPalette(accent, paperDark),
+	}
+	if said := strings.Join(c.Head.Footer, " "); !mentions(said, c.Head.SupportEmail) && !mentions(said, c.Head.SupportPhone) {
+		s.Contact = strings.Join(present(c.Head.SupportEmail, c.Head.SupportPhone), " · ")
 	}
 	if s.Logo == "" {
 		s.Logo = c.Head.StoreName
@@ -77,6 +80,41 @@ func Render(c Content) (htmlPart, textPart string, err error) {
 	}
 	return h.String(), strings.TrimSpace(t.String()) + "\n", nil
 }
+
+// alive makes the support address and the storefront's own addresses in a sentence clickable, and keeps the phone number on
+// one line. Nothing else becomes a link, whatever a name holds. Each piece is escaped here, so that the result may be trusted.
+func (s sheet) alive(sentence string) html.HTML {
+	escaped := html.HTMLEscapeString(sentence)
+	if phone := html.HTMLEscapeString(s.Head.SupportPhone); phone != "" {
+		escaped = strings.ReplaceAll(escaped, phone, `<span dir="ltr" style="white-space:nowrap">`+phone+`</span>`)
+	}
+	if email := html.HTMLEscapeString(s.Head.SupportEmail); email != "" {
+		escaped = strings.ReplaceAll(escaped, email, `<a dir="ltr" href="mailto:`+email+`" style="color:inherit;text-decoration:underline">`+email+`</a>`)
+	}
+	if s.Head.BaseURL == "" {
+		return html.HTML(escaped)
+	}
+	words, base := strings.Split(escaped, " "), html.HTMLEscapeString(s.Head.BaseURL)
+	for i, w := range words {
+		// The slash matters: https://shop.example must not vouch for https://shop.example.evil.test.
+		if address := strings.TrimRight(w, ".,;:!?"); strings.HasPrefix(address+"/", base+"/") {
+			words[i] = `<a class="accent" dir="ltr" href="` + address + `" target="_blank" rel="noopener noreferrer" style="color:` +
+				string(s.Light.Accent) + `;word-break:break-all">` + address + `</a>` + w[len(address):]
+		}
+	}
+	return html.HTML(strings.Join(words, " "))
+}
+
+// whole keeps the phone number on one line of the text twin.
+func (s sheet) whole(sentence string) string {
+	phone := s.Head.SupportPhone
+	if phone == "" {
+		return sentence
+	}
+	return strings.ReplaceAll(sentence, phone, strings.ReplaceAll(phone, " ", "\u00a0"))
+}
+
+func mentions(text, what string) bool { return what != "" && strings.Contains(text, what) }
 
 func present(values ...string) []string {
 	var all []string

@@ -162,6 +162,26 @@ func TestMarkupInNamesIsOnlyText(t *testing.T) {
 	}
 }
 
+func TestOnlyTheStoresOwnAddressesBecomeLinks(t *testing.T) {
+	c := letterTo("zoe@example.com")
+	c.Head.SupportPhone = "+33 1 40 00 00 00"
+	c.After = []string{"Ask again: https://shop.example/fr/customer/account/forgotpassword."}
+	c.NotYou = "Write to care@shop.example, call +33 1 40 00 00 00, not https://shop.example/fr.evil.test or https://evil.test <b>."
+	html, text, err := Render(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`href="https://shop.example/fr/customer/account/forgotpassword"`, `</a>.</p>`, `href="mailto:care@shop.example"`,
+		`white-space:nowrap">+33 1 40 00 00 00</span>`, `not https://shop.example/fr.evil.test or https://evil.test &lt;b&gt;.`} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+	if !strings.Contains(text, "+33\u00a01\u00a040\u00a000\u00a000\u00a000") {
+		t.Error("the text twin breaks the phone number")
+	}
+}
+
 func TestLanguageAndDirectionAreDeclared(t *testing.T) {
 	for tag, dir := range map[string]string{"fr": "ltr", "de-AT": "ltr", "ar": "rtl", "he-IL": "rtl", "": "ltr"} {
 		c := letterTo("zoe@example.com")

@@ -78,6 +78,7 @@ func startServer(t *testing.T, options ...serverOption) *server {
 	go func() { done <- srv.Serve(recorder{listener, s}) }()
 	t.Cleanup(func() {
 		srv.Close()
+		listener.Close() // for a server that had not begun to serve
 		if err := <-done; err != nil {
 			t.Errorf("mail server: %v", err)
 		}

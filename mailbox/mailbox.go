@@ -70,6 +70,7 @@ func (b *Mailbox) Close() error {
 	if errors.Is(err, smtp.ErrServerClosed) {
 		return nil
 	}
+	b.listener.Close() // the server closes it too, unless it has not begun to serve: then it would accept for ever
 	return errors.Join(err, <-b.served)
 }
 
