@@ -39,6 +39,7 @@ const (
 	CustomersImported = "customers.imported"
 	SettingChanged    = "setting.changed"
 	WebsiteCreated    = "website.created"
+	WebsiteChanged    = "website.changed"
 	ViewCreated       = "store_view.created"
 	ViewChanged       = "store_view.changed"
 	AdminCreated      = "admin.created"
@@ -53,7 +54,7 @@ const (
 func Actions() []string {
 	return []string{ResetRequested, ResetSentByStore, ResetLimited, LinkOpened, ResetCompleted, PasswordChanged, SessionStarted,
 		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, Unlocked, TokenIssued, TokensRevoked, Registered,
-		CustomerCreated, CustomerUpdated, CustomersImported, SettingChanged, WebsiteCreated, ViewCreated, ViewChanged, AdminCreated,
+		CustomerCreated, CustomerUpdated, CustomersImported, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
 		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked}
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/signin"
 )
 
 const (
@@ -54,8 +55,28 @@ type Bearer struct {
 // Receipt tells what Force ended.
 type Receipt struct{ Tokens, Sessions int64 }
 
-// Service holds what checking a token needs.
-type Service struct{ DB *db.DB }
+// Service holds what issuing and checking tokens needs.
+type Service struct {
+	DB     *db.DB
+	SignIn *signin.Service
+}
+
+// SignInCustomer is the web API's sign-in: a token for a customer's address and password. Errors: those of signin.Prove.
+func (s *Service) SignInCustomer(ctx context.Context, v *shop.View, email string, password secret.Text, holder string, o audit.Origin) (secret.Text, error) {
+	proof, err := s.SignIn.Prove(ctx, v, email, password, o)
+	if err != nil {
+		return secret.Text{}, err
+	}
+	var made secret.Text
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		if err := proof.Accept(ctx, tx); err != nil {
+			return err
+		}
+		made, err = Issue(ctx, tx, v, proof.Customer, holder, 0, o)
+		return err
+	})
+	return made, err
+}
 
 // Issue makes a token for a customer whose password was right in this journey, under the generation that c was read with.
 // An integration's own name, or the program's, is the holder.
@@ -121,10 +142,9 @@ func (s *Service) Check(ctx context.Context, bearer secret.Text) (Bearer, error)
 }
 
 // Force is Force Sign-In: it revokes every token of the customer, so that programs which use the web API for them lose
-// access until the customer signs in again. alsoEnd, when the administrator asked for it, ends the storefront's sessions
-// too and tells how many (signin.EndAll). Errors: fault Forbidden, NotFound.
-func (s *Service) Force(ctx context.Context, permit admin.Permit, customerID int64, o audit.Origin,
-	alsoEnd func(context.Context, *db.Tx, int64) (int64, error)) (Receipt, error) {
+// access until the customer signs in again; with sessions it signs the customer out of every browser too. With nothing to
+// end it does nothing. Errors: fault Forbidden, NotFound.
+func (s *Service) Force(ctx context.Context, permit admin.Permit, customerID int64, sessions bool, o audit.Origin) (Receipt, error) {
 	if err := permit.Need(admin.ForceSignIn); err != nil {
 		return Receipt{}, err
 	}
@@ -135,11 +155,17 @@ func (s *Service) Force(ctx context.Context, permit admin.Permit, customerID int
 		if err != nil {
 			return err
 		}
+		if r.Tokens, err = Count(ctx, tx, c.ID); err != nil {
+			return err
+		}
+		if r.Tokens == 0 && !sessions {
+			return nil
+		}
 		if r.Tokens, err = RevokeAll(ctx, tx, c.ID); err != nil {
 			return err
 		}
-		if alsoEnd != nil {
-			if r.Sessions, err = alsoEnd(ctx, tx, c.ID); err != nil {
+		if sessions {
+			if r.Sessions, err = signin.EndAll(ctx, tx, c.ID); err != nil {
 				return err
 			}
 		}

@@ -36,7 +36,7 @@ func TestForceSignInRevokesEveryTokenOnEveryNode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := h.Tokens.Force(ctx, admin.CommandLine(admin.ForceSignIn), c.ID, audit.Origin{}, nil)
+		r, err := h.Tokens.Force(ctx, admin.CommandLine(admin.ForceSignIn), c.ID, false, audit.Origin{})
 		if err != nil || r != (token.Receipt{Tokens: 2}) {
 			t.Fatalf("receipt %+v, %v", r, err)
 		}
@@ -51,7 +51,7 @@ func TestForceSignInRevokesEveryTokenOnEveryNode(t *testing.T) {
 		if _, err := other.SignIn.Check(ctx, h.View("lune_en"), session.Secret); err != nil {
 			t.Errorf("the storefront session, which was not to end: %v", err)
 		}
-		if r, err = h.Tokens.Force(ctx, admin.CommandLine(admin.ForceSignIn), c.ID, audit.Origin{}, fixture.EndSessions); err != nil || r != (token.Receipt{Sessions: 1}) {
+		if r, err = h.Tokens.Force(ctx, admin.CommandLine(admin.ForceSignIn), c.ID, true, audit.Origin{}); err != nil || r != (token.Receipt{Sessions: 1}) {
 			t.Errorf("with the sessions: %+v, %v", r, err)
 		}
 		if _, err := h.Tokens.Check(ctx, issue(h, c)); !fault.Is(err, fault.Unauthenticated) {
@@ -67,15 +67,15 @@ func TestForceSignInNeedsItsPermit(t *testing.T) {
 	dbtest.EachAt(t, func(t *testing.T, d *db.DB, _ *dbtest.Clock) {
 		h := fixture.Furnish(t, d)
 		c := h.Customer("lune_en", "a@lune.test")
-		if _, err := h.Tokens.Force(ctx, admin.CommandLine(admin.ResetPassword), c.ID, audit.Origin{}, nil); !fault.Is(err, fault.Forbidden) {
+		if _, err := h.Tokens.Force(ctx, admin.CommandLine(admin.ResetPassword), c.ID, false, audit.Origin{}); !fault.Is(err, fault.Forbidden) {
 			t.Errorf("with a permit for something else: %v", err)
 		}
 		scoped, err := admin.Allow(admin.Admin{ID: 1, Active: true, Role: "support", WebsiteID: h.View("nord_en").WebsiteID}, admin.ForceSignIn)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, foreign := h.Tokens.Force(ctx, scoped, c.ID, audit.Origin{}, nil)
-		_, unknown := h.Tokens.Force(ctx, scoped, 999999, audit.Origin{}, nil)
+		_, foreign := h.Tokens.Force(ctx, scoped, c.ID, false, audit.Origin{})
+		_, unknown := h.Tokens.Force(ctx, scoped, 999999, false, audit.Origin{})
 		if !fault.Is(foreign, fault.NotFound) || foreign.Error() != unknown.Error() {
 			t.Errorf("a customer of another website: %v; nobody: %v", foreign, unknown)
 		}
@@ -124,7 +124,9 @@ func TestNoTableHoldsAUsableToken(t *testing.T) {
 		c := h.Customer("lune_en", "a@lune.test")
 		issue(h, c)
 		var stored []byte
-		h.Read(func(ctx context.Context, tx *db.Tx) error { return tx.Row(ctx, "SELECT secret_hash FROM tokens").Scan(&stored) })
+		h.Read(func(ctx context.Context, tx *db.Tx) error {
+			return tx.Row(ctx, "SELECT secret_hash FROM tokens").Scan(&stored)
+		})
 		if _, err := h.Tokens.Check(ctx, secret.NewText(string(stored))); !fault.Is(err, fault.Unauthenticated) {
 			t.Errorf("what the table holds was accepted: %v", err)
 		}
