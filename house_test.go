@@ -51,6 +51,7 @@ var owners = map[string]string{
 	"audit":   "audit",
 	"letters": "mail", "letter_events": "mail",
 	"customers": "customer", "registrations": "customer", "customer_standing": "customer",
+	"customer_addresses": "customer", "email_changes": "customer", "admin_standing": "admin",
 	"admins": "admin", "admin_sessions": "admin",
 	"sessions":     "signin",
 	"integrations": "token", "tokens": "token", "token_holders": "token",
@@ -58,7 +59,7 @@ var owners = map[string]string{
 }
 
 // published are the views that an owner offers to everybody for reading.
-var published = []string{"customer_standing", "token_holders"}
+var published = []string{"customer_standing", "admin_standing", "token_holders"}
 
 // maxLines is the length at which a file has stopped being about one thing.
 const maxLines = 500

@@ -91,10 +91,14 @@ func checkPassword(password secret.Text) error {
 	return nil
 }
 
-// Create makes an administrator. Errors: fault Invalid, Conflict when the name is taken.
-func (s *Service) Create(ctx context.Context, permit Permit, n New) (Admin, error) {
+// Create makes an administrator. Errors: fault Invalid; Conflict when the name is taken; Forbidden for more websites than
+// the permit covers.
+func (s *Service) Create(ctx context.Context, permit Permit, n New, o audit.Origin) (Admin, error) {
 	if err := permit.Need(ManageAdmins); err != nil {
 		return Admin{}, err
+	}
+	if !permit.Covers(n.WebsiteID) {
+		return Admin{}, fault.New(fault.Forbidden, "forbidden", "Your role does not allow this. Ask an administrator who may.")
 	}
 	if n.Role == "" {
 		n.Role = Owner
@@ -121,7 +125,7 @@ func (s *Service) Create(ctx context.Context, permit Permit, n New) (Admin, erro
 		if err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, audit.Entry{Action: audit.AdminCreated, Actor: permit.Actor(), Subject: n.Username, WebsiteID: n.WebsiteID,
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.AdminCreated, Actor: permit.Actor(), Subject: n.Username, WebsiteID: n.WebsiteID, Origin: o,
 			Detail: map[string]string{"role": n.Role}})
 	})
 	return made, err

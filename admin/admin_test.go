@@ -20,7 +20,7 @@ var (
 
 func newAdmin(t *testing.T, h *fixture.House, name, role string) admin.Admin {
 	t.Helper()
-	a, err := h.Admins.Create(ctx, manage, admin.New{Username: name, Email: name + "@lune.test", Role: role, Password: secret.NewText(fixture.Password)})
+	a, err := h.Admins.Create(ctx, manage, admin.New{Username: name, Email: name + "@lune.test", Role: role, Password: secret.NewText(fixture.Password)}, fixture.Origin)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestSessionsEndByIdlenessByAgeAndByANewPassword(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := h.Admins.SignOut(ctx, o.Secret); err != nil || alive(o.Secret) {
+		if err := h.Admins.SignOut(ctx, o.Secret, fixture.Origin); err != nil || alive(o.Secret) {
 			t.Errorf("signing out: %v", err)
 		}
 	})
@@ -128,11 +128,11 @@ func TestAdministratorsAreRefusedInPlainWords(t *testing.T) {
 			"no address":                {Username: "bob", Email: "x", Role: admin.Owner, Password: secret.NewText("long-enough")},
 			"odd name":                  {Username: "bob bob", Email: "a@x.test", Role: admin.Owner, Password: secret.NewText("long-enough")},
 		} {
-			if _, err := h.Admins.Create(ctx, manage, n); !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.Conflict) {
+			if _, err := h.Admins.Create(ctx, manage, n, fixture.Origin); !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.Conflict) {
 				t.Errorf("%s: %v", why, err)
 			}
 		}
-		if _, err := h.Admins.Create(ctx, admin.CommandLine(admin.ViewAudit), admin.New{}); !fault.Is(err, fault.Forbidden) {
+		if _, err := h.Admins.Create(ctx, admin.CommandLine(admin.ViewAudit), admin.New{}, fixture.Origin); !fault.Is(err, fault.Forbidden) {
 			t.Error("created with a permit for something else")
 		}
 	})

@@ -186,11 +186,21 @@ func (s *Service) Check(ctx context.Context, cookie secret.Text) (Admin, error) 
 	})
 }
 
-// SignOut ends the session behind a cookie, on every node, before it returns.
-func (s *Service) SignOut(ctx context.Context, cookie secret.Text) error {
-	return s.DB.Write(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, "DELETE FROM admin_sessions WHERE secret_hash = $1", secret.Digest(cookie))
+// SignOut ends the session behind a cookie, on every node, before it returns. A cookie that is worth nothing is no error.
+func (s *Service) SignOut(ctx context.Context, cookie secret.Text, o audit.Origin) error {
+	who, err := s.Check(ctx, cookie)
+	if fault.Is(err, fault.Unauthenticated) {
+		return nil
+	}
+	if err != nil {
 		return err
+	}
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		if _, err := tx.Exec(ctx, "DELETE FROM admin_sessions WHERE secret_hash = $1", secret.Digest(cookie)); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.AdminSignedOut, Origin: o,
+			Actor: audit.Actor{Kind: audit.Store, ID: who.ID, Name: who.Username}, Subject: who.Username})
 	})
 }
 

@@ -177,10 +177,15 @@ func List(ctx context.Context, tx *db.Tx, q Query) ([]Entry, string, error) {
 }
 
 // OfCustomer returns the latest entries about a customer, oldest first: those that name the customer and those about the
-// address, which was all that was known when a reset was asked for.
-func OfCustomer(ctx context.Context, tx *db.Tx, customerID int64, addressKey []byte, since time.Time, limit int) ([]Entry, error) {
-	rows, err := tx.Query(ctx, `SELECT `+columns+` FROM audit WHERE (customer_id = $1 OR address_key = $2) AND at >= $3
-		ORDER BY id DESC LIMIT $4`, customerID, addressKey, since.UnixMicro(), min(limit, maxLimit))
+// address, which was all that was known when a reset was asked for. Actions in skip are left out.
+func OfCustomer(ctx context.Context, tx *db.Tx, customerID int64, addressKey []byte, since time.Time, limit int, skip ...string) ([]Entry, error) {
+	args := []any{customerID, addressKey, since.UnixMicro(), min(limit, maxLimit)}
+	text := "SELECT " + columns + " FROM audit WHERE (customer_id = $1 OR address_key = $2) AND at >= $3"
+	for _, action := range skip {
+		args = append(args, action)
+		text += " AND action <> $" + strconv.Itoa(len(args))
+	}
+	rows, err := tx.Query(ctx, text+" ORDER BY id DESC LIMIT $4", args...)
 	entries, err := db.Collect(rows, err, scan)
 	slices.Reverse(entries)
 	return entries, err

@@ -441,7 +441,7 @@ func TestTimelineTellsTheStoryInOrder(t *testing.T) {
 		}
 		var kinds []string
 		h.Read(func(ctx context.Context, tx *db.Tx) error {
-			steps, err := recovery.Timeline(ctx, tx, h.Find(c.ID))
+			steps, err := recovery.Timeline(ctx, tx, h.Find(c.ID), true)
 			for _, s := range steps {
 				kinds = append(kinds, s.Kind)
 			}

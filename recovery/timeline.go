@@ -27,20 +27,29 @@ type Step struct {
 	Server         string
 	Place, Browser string
 	Actor          audit.Actor
+	Subject        string // what it was done to, as the audit has it
 	Outcome        string
 	Detail         map[string]string
 }
 
+// everyday is what happens so often that it would bury the story: a program may sign in every hour.
+var everyday = []string{audit.SessionStarted, audit.SessionEnded, audit.TokenIssued}
+
 // Timeline tells a customer's recent story, oldest first: asked, queued, handed over or refused, opened, changed. What
-// was asked for the address counts, because nobody looked the customer up when it was asked.
-func Timeline(ctx context.Context, tx *db.Tx, c customer.Customer) ([]Step, error) {
+// was asked for the address counts, because nobody looked the customer up when it was asked. Every sign-in is told only
+// when everything is asked for.
+func Timeline(ctx context.Context, tx *db.Tx, c customer.Customer, everything bool) ([]Step, error) {
 	now, err := tx.Now(ctx)
 	if err != nil {
 		return nil, err
 	}
 	since := now.Add(-timelineAge)
 	key := c.Address().Key(c.WebsiteID)
-	entries, err := audit.OfCustomer(ctx, tx, c.ID, key, since, timelineSteps)
+	skip := everyday
+	if everything {
+		skip = nil
+	}
+	entries, err := audit.OfCustomer(ctx, tx, c.ID, key, since, timelineSteps, skip...)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +59,7 @@ func Timeline(ctx context.Context, tx *db.Tx, c customer.Customer) ([]Step, erro
 	}
 	var steps []Step
 	for _, e := range entries {
-		steps = append(steps, Step{At: e.At, Kind: e.Action, Place: e.Place, Browser: e.Browser, Actor: e.Actor, Outcome: e.Outcome, Detail: e.Detail})
+		steps = append(steps, Step{At: e.At, Kind: e.Action, Place: e.Place, Browser: e.Browser, Actor: e.Actor, Subject: e.Subject, Outcome: e.Outcome, Detail: e.Detail})
 	}
 	for _, l := range letters {
 		for _, e := range l.Events {

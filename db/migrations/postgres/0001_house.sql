@@ -196,6 +196,9 @@ CREATE TABLE admin_sessions (
   browser TEXT NOT NULL DEFAULT ''
 );
 
+-- What an administrator's session or token must agree with to be alive.
+CREATE VIEW admin_standing AS SELECT id, active, session_generation FROM admins;
+
 -- signin
 CREATE TABLE sessions (
   id BYTEA PRIMARY KEY CHECK (length(id) = 16),
@@ -223,7 +226,8 @@ CREATE TABLE tokens (
   id BYTEA PRIMARY KEY CHECK (length(id) = 16),
   secret_hash BYTEA NOT NULL UNIQUE,
   kind TEXT NOT NULL,
-  customer_id BIGINT NOT NULL REFERENCES customers(id),
+  customer_id BIGINT REFERENCES customers(id),
+  admin_id BIGINT REFERENCES admins(id),
   integration_id BIGINT REFERENCES integrations(id),
   holder TEXT NOT NULL DEFAULT '',
   generation BIGINT NOT NULL,
@@ -233,7 +237,7 @@ CREATE TABLE tokens (
   revoked_at BIGINT,
   place TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX tokens_customer ON tokens (customer_id, id);
+CREATE INDEX tokens_customer ON tokens (customer_id, id) WHERE customer_id IS NOT NULL;
 CREATE INDEX tokens_expires ON tokens (expires_at) WHERE expires_at IS NOT NULL;
 -- Who holds tokens that still agree with the customer's generation. Published for lists; expiry is the reader's to judge.
 CREATE VIEW token_holders AS

@@ -1,0 +1,122 @@
+package console
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/rekeyhq/rekey/admin"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/token"
+	"github.com/rekeyhq/rekey/web"
+)
+
+type adminRow struct {
+	admin.Admin
+	RoleLabel, Website string
+}
+
+// administrators lists those whom the reader may manage.
+func (c *call) administrators() error {
+	var all []admin.Admin
+	err := c.read(func(tx *db.Tx) (err error) {
+		all, err = admin.List(c.r.Context(), tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	p := struct {
+		page
+		Rows []adminRow
+		New  string
+	}{page: c.page("Administrators", crumb{Text: "System"}), New: adminsPath + "/new"}
+	for _, one := range all {
+		if !c.permit.Covers(one.WebsiteID) {
+			continue // whoever administers one website does not manage those of all
+		}
+		r := adminRow{Admin: one, RoleLabel: one.Role, Website: "All websites"}
+		if one.WebsiteID != 0 {
+			r.Website = c.websiteName(one.WebsiteID)
+		}
+		for _, role := range admin.Roles() {
+			if role.Name == one.Role {
+				r.RoleLabel = role.Label
+			}
+		}
+		p.Rows = append(p.Rows, r)
+	}
+	return c.render(http.StatusOK, "administrators", p)
+}
+
+func (c *call) adminForm() formPage {
+	p := formPage{page: c.page("New Administrator", crumb{Text: "System"}, crumb{"Administrators", adminsPath})}
+	var roles []option
+	for _, r := range admin.Roles() {
+		roles = append(roles, option{Value: r.Name, Text: r.Label})
+	}
+	roles[len(roles)-1].Selected = true // the fewest rights until somebody gives more
+	var sites []option
+	if c.everywhere() {
+		sites = append(sites, option{Text: "All websites"})
+	}
+	sites = append(sites, websiteOptions(c.websites(), "")...)
+	p.Form = form{Action: adminsPath, Submit: "Create Administrator", Back: adminsPath, Fields: []field{
+		{Name: "username", Label: "Username", Type: "text", Autocomplete: "off", Mono: true},
+		{Name: "name", Label: "Name", Type: "text", Autocomplete: "off", Optional: true},
+		{Name: "email", Label: "Email", Type: "email", Autocomplete: "off", Mono: true},
+		{Name: "role", Label: "Role", Options: roles, Hint: "Owners may do everything. Customer support can send resets, force sign-ins and unlock. Viewers change nothing."},
+		{Name: "website", Label: "Website", Options: sites, Hint: "An administrator of one website sees nothing of the others."},
+		{Name: "password", Label: "Password", Type: "password", Autocomplete: "new-password",
+			Hint: "At least " + strconv.Itoa(admin.MinPassword) + " characters. It is for the new administrator; hand it over in person."},
+	}}
+	return p
+}
+
+func (c *call) newAdministrator() error { return c.show(c.adminForm()) }
+
+// createAdministrator makes an administrator, who reaches no further than the one who makes them.
+func (c *call) createAdministrator() error {
+	p := c.adminForm()
+	v, err := web.Form(c.r, p.Form.names()...)
+	if err != nil {
+		return err
+	}
+	p.Form.fill(v.Get)
+	n := admin.New{Username: v.Get("username"), Email: v.Get("email"), Name: v.Get("name"), Role: v.Get("role"), Password: v.Secret("password")}
+	if code := v.Get("website"); code != "" {
+		w, ok := c.websiteByCode(code)
+		if !ok {
+			return c.again(p, refusal("website", "There is no such website. Choose one of the list."))
+		}
+		n.WebsiteID = w.ID
+	}
+	if !c.permit.Covers(n.WebsiteID) {
+		return c.again(p, refusal("website", "You administer one website, so the new administrator can only be of that one."))
+	}
+	if n.Role == "" {
+		return c.again(p, refusal("role", "Please choose a role."))
+	}
+	if _, err := c.Admins.Create(c.r.Context(), c.permit, n, c.origin()); err != nil {
+		return c.again(p, err)
+	}
+	return c.done(adminsPath, web.Notice{Key: "admin.created"})
+}
+
+// integrations lists the programs that hold tokens. They reach over all websites, and so does their list.
+func (c *call) integrations() error {
+	if !c.everywhere() {
+		return web.NoSuchPage()
+	}
+	p := struct {
+		page
+		Rows []token.Integration
+	}{page: c.page("Integrations", crumb{Text: "System"})}
+	err := c.read(func(tx *db.Tx) (err error) {
+		p.Rows, err = token.Integrations(c.r.Context(), tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.render(http.StatusOK, "integrations", p)
+}

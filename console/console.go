@@ -1,0 +1,206 @@
+// Package console is the administrators' door: customers and what can be done for them, settings, letters, the audit.
+//
+// Promises:
+//   - Each address demands a right, and its handler gets the permit for it from the one place that asks (call.serve). A
+//     page leaves out what its reader may not do; the use case refuses it all the same.
+//   - An administrator of one website cannot name what belongs to another: the answer is the one for what does not exist.
+//   - GET shows, POST acts. A POST answers 303 with a notice, or 422 with the form, what was typed and the reasons.
+//   - No page holds a link, a password or the content of a letter, so nobody at a desk can take an account over.
+//   - The address of the grid holds its whole state. Every page can be used without a script.
+//
+// It speaks English, to the store's staff. What it says of acts, letters and outcomes stands in the files words_*.go, by
+// stable keys, so that a catalogue can take their place.
+package console
+
+import (
+	"embed"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/rekeyhq/rekey/admin"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/lang"
+	"github.com/rekeyhq/rekey/recovery"
+	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/signin"
+	"github.com/rekeyhq/rekey/token"
+	"github.com/rekeyhq/rekey/web"
+)
+
+//go:embed all:pages assets
+var files embed.FS
+
+// Root is where the console lives; it answers for Root and everything below.
+const Root = "/admin"
+
+const (
+	loginPath     = Root + "/login"
+	logoutPath    = Root + "/logout"
+	customersPath = Root + "/customers"
+	configPath    = Root + "/configuration"
+	lettersPath   = Root + "/letters"
+	auditPath     = Root + "/audit"
+	storesPath    = Root + "/stores"
+	adminsPath    = Root + "/administrators"
+	holdersPath   = Root + "/integrations"
+	assetPrefix   = Root + "/assets/"
+)
+
+// Console serves the administrators' pages.
+type Console struct {
+	DB       *db.DB
+	Shop     *shop.Shop
+	Admins   *admin.Service
+	SignIn   *signin.Service
+	Tokens   *token.Service
+	Recovery *recovery.Service
+	Log      *slog.Logger
+
+	pages  *web.Pages
+	assets *web.Assets
+	mux    *http.ServeMux
+	lang   *lang.Lang
+}
+
+// Prepare parses the pages and lays out the addresses. It fails on a broken template, so that the program does not start
+// with one.
+func (s *Console) Prepare() error {
+	pages, err := fs.Sub(files, "pages")
+	if err != nil {
+		return err
+	}
+	if s.pages, err = web.ParsePages(pages, nil); err != nil {
+		return err
+	}
+	assets, err := fs.Sub(files, "assets")
+	if err != nil {
+		return err
+	}
+	if s.assets, err = web.LoadAssets(assets, assetPrefix); err != nil {
+		return err
+	}
+	s.lang = lang.For(lang.English)
+	s.mux = http.NewServeMux()
+	for _, r := range routes() {
+		s.mux.Handle(r.method+" "+r.path, s.answer(r))
+	}
+	for _, rest := range []string{Root, Root + "/"} {
+		s.mux.Handle(rest, s.answer(route{open: true, handle: (*call).elsewhere}))
+	}
+	return nil
+}
+
+// ServeHTTP answers for Root and everything below it.
+func (s *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// Fail writes a failure in the console's look; it is the web.Renderer for refusals of the stack around this door.
+func (s *Console) Fail(w http.ResponseWriter, r *http.Request, f web.Failure) {
+	(&call{Console: s, w: w, r: r, jar: jar(r)}).fail(f)
+}
+
+// route is one address and what answers it.
+type route struct {
+	method, path string
+	right        admin.Right // what the permit is for; "" for what every administrator may
+	handle       func(*call) error
+	open         bool // also for who is not signed in
+}
+
+func routes() []route {
+	one, letter := customersPath+"/{id}", lettersPath+"/{id}"
+	site, view := storesPath+"/websites", storesPath+"/views"
+	return []route{
+		{method: "GET", path: assetPrefix + "{name}", handle: (*call).asset, open: true},
+		{method: "GET", path: loginPath, handle: (*call).signInPage, open: true},
+		{method: "POST", path: loginPath, handle: (*call).signIn, open: true},
+		{method: "POST", path: logoutPath, handle: (*call).signOut, open: true},
+		{method: "GET", path: Root, handle: (*call).front},
+		{method: "GET", path: Root + "/{$}", handle: (*call).front},
+
+		{method: "GET", path: customersPath, right: admin.ViewCustomers, handle: (*call).customers},
+		{method: "GET", path: one, right: admin.ViewCustomers, handle: (*call).customer},
+		{method: "POST", path: one + "/reset-password", right: admin.ResetPassword, handle: (*call).resetPassword},
+		{method: "GET", path: one + "/force-sign-in", right: admin.ForceSignIn, handle: (*call).forcePage},
+		{method: "POST", path: one + "/force-sign-in", right: admin.ForceSignIn, handle: (*call).force},
+		{method: "POST", path: one + "/unlock", right: admin.UnlockCustomer, handle: (*call).unlock},
+
+		{method: "GET", path: configPath, right: admin.ViewSettings, handle: (*call).configuration},
+		{method: "POST", path: configPath, right: admin.EditSettings, handle: (*call).configure},
+
+		{method: "GET", path: storesPath, right: admin.ViewSettings, handle: (*call).stores},
+		{method: "GET", path: site + "/new", right: admin.EditStores, handle: (*call).newWebsite},
+		{method: "POST", path: site, right: admin.EditStores, handle: (*call).createWebsite},
+		{method: "GET", path: site + "/{id}", right: admin.EditStores, handle: (*call).editWebsite},
+		{method: "POST", path: site + "/{id}", right: admin.EditStores, handle: (*call).saveWebsite},
+		{method: "GET", path: view + "/new", right: admin.EditStores, handle: (*call).newView},
+		{method: "POST", path: view, right: admin.EditStores, handle: (*call).createView},
+		{method: "GET", path: view + "/{id}", right: admin.EditStores, handle: (*call).editView},
+		{method: "POST", path: view + "/{id}", right: admin.EditStores, handle: (*call).saveView},
+
+		{method: "GET", path: lettersPath, right: admin.ViewLetters, handle: (*call).letters},
+		{method: "GET", path: letter, right: admin.ViewLetters, handle: (*call).letter},
+		{method: "GET", path: auditPath, right: admin.ViewAudit, handle: (*call).audit},
+
+		{method: "GET", path: adminsPath, right: admin.ManageAdmins, handle: (*call).administrators},
+		{method: "GET", path: adminsPath + "/new", right: admin.ManageAdmins, handle: (*call).newAdministrator},
+		{method: "POST", path: adminsPath, right: admin.ManageAdmins, handle: (*call).createAdministrator},
+		{method: "GET", path: holdersPath, right: admin.ViewSettings, handle: (*call).integrations},
+	}
+}
+
+// answer makes the handler of one address.
+func (s *Console) answer(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := &call{Console: s, w: w, r: r, jar: jar(r)}
+		door := web.Door{Log: s.Log, Fail: func(_ http.ResponseWriter, _ *http.Request, f web.Failure) { c.fail(f) }}
+		door.Handle(func(http.ResponseWriter, *http.Request) error { return c.serve(rt) }).ServeHTTP(w, r)
+	})
+}
+
+// serve finds out who asks and gives the handler the permit that its address demands.
+func (c *call) serve(rt route) error {
+	if rt.open {
+		return rt.handle(c)
+	}
+	err := c.enter()
+	if fault.Is(err, fault.Unauthenticated) {
+		return c.toSignIn()
+	}
+	if err != nil {
+		return err
+	}
+	if rt.right != "" {
+		if c.permit, err = admin.Allow(c.who, rt.right); err != nil {
+			return err
+		}
+	}
+	return rt.handle(c)
+}
+
+// elsewhere answers what no route does: an address that exists for other methods, or none at all.
+func (c *call) elsewhere() error {
+	var allow []string
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		other := c.r.Clone(c.r.Context())
+		other.Method = method
+		if _, pattern := c.mux.Handler(other); pattern != Root && pattern != Root+"/" {
+			allow = append(allow, method)
+		}
+	}
+	if len(allow) > 0 {
+		return web.WrongMethod(strings.Replace(strings.Join(allow, ", "), "GET", "GET, HEAD", 1))
+	}
+	return c.serve(route{handle: func(*call) error { return web.NoSuchPage() }})
+}
+
+// front leads to the first page.
+func (c *call) front() error {
+	c.w.Header().Set("Location", customersPath)
+	c.w.WriteHeader(http.StatusFound)
+	return nil
+}
+
+func (c *call) asset() error { return c.assets.Serve(c.w, c.r, c.r.URL.Path) }

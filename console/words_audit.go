@@ -1,0 +1,140 @@
+package console
+
+import (
+	"strconv"
+
+	"github.com/rekeyhq/rekey/audit"
+)
+
+// actions names what the audit records. The stable name is shown beside it, because people search and alert by that.
+var actions = map[string]string{
+	audit.ResetRequested:    "Password reset asked for",
+	audit.ResetSentByStore:  "Password reset sent by the store",
+	audit.ResetLimited:      "Password reset asked for too often",
+	audit.LinkOpened:        "Recovery link opened",
+	audit.ResetCompleted:    "Password changed with a recovery link",
+	audit.PasswordChanged:   "Password changed",
+	audit.SessionStarted:    "Customer signed in",
+	audit.SessionEnded:      "Customer signed out",
+	audit.SessionsEnded:     "Customer signed out elsewhere",
+	audit.SignInFailed:      "Wrong password",
+	audit.SignInLocked:      "Wrong password; signing in is paused",
+	audit.Unlocked:          "Customer unlocked",
+	audit.TokenIssued:       "Token issued",
+	audit.TokensRevoked:     "Tokens revoked",
+	audit.Registered:        "New account asked for",
+	audit.CustomerCreated:   "Customer created",
+	audit.CustomerUpdated:   "Customer changed",
+	audit.CustomersImported: "Customers imported",
+	audit.SettingChanged:    "Setting changed",
+	audit.WebsiteCreated:    "Website created",
+	audit.WebsiteChanged:    "Website renamed",
+	audit.ViewCreated:       "Store view created",
+	audit.ViewChanged:       "Store view changed",
+	audit.AdminCreated:      "Administrator created",
+	audit.AdminChanged:      "Administrator changed",
+	audit.AdminSignedIn:     "Administrator signed in",
+	audit.AdminSignedOut:    "Administrator signed out",
+	audit.AdminSignInFail:   "Administrator's sign-in refused",
+	audit.AdminLocked:       "Administrator locked",
+}
+
+func actionName(action string) string {
+	if name, ok := actions[action]; ok {
+		return name
+	}
+	return action
+}
+
+// actorName says who did it.
+func actorName(a audit.Actor) string {
+	switch a.Kind {
+	case audit.Store:
+		if a.Name == "" {
+			return "Somebody at the sign-in of the console"
+		}
+		return a.Name
+	case audit.Command:
+		return "Command line"
+	case audit.System:
+		return "Rekey"
+	}
+	if a.Name == "" {
+		return "A visitor"
+	}
+	return a.Name
+}
+
+// actorKind is the second line below the name, where the name does not say it.
+func actorKind(a audit.Actor) string {
+	switch {
+	case a.Kind == audit.Store && a.Name != "":
+		return "Administrator"
+	case a.Kind == audit.Shopper && a.Name != "":
+		return "Customer"
+	}
+	return ""
+}
+
+// storyStep tells an act as a step of a customer's story. Steps that the story does without have no text.
+func storyStep(action, outcome string, who audit.Actor, detail map[string]string) (text, tone string) {
+	switch action {
+	case audit.ResetRequested:
+		if outcome != "" {
+			return "Asked for a new password again, too soon: no further letter", careful
+		}
+		return "Asked for a new password", quiet
+	case audit.ResetLimited:
+		return "Asked for a new password too often: no further letter", careful
+	case audit.ResetSentByStore:
+		return "Password reset sent by " + actorName(who), quiet
+	case audit.LinkOpened:
+		return "Link opened", quiet
+	case audit.ResetCompleted:
+		return "Password changed with the link" + andEnded(detail), good
+	case audit.PasswordChanged:
+		return "Password changed in the account" + andEnded(detail), good
+	case audit.SignInFailed:
+		return "Wrong password", careful
+	case audit.SignInLocked:
+		return "Wrong password; signing in is paused", bad
+	case audit.Unlocked:
+		return "Unlocked by " + actorName(who), good
+	case audit.TokensRevoked:
+		if who.Kind == audit.Shopper {
+			return "Tokens revoked through the web API" + andEnded(detail), quiet
+		}
+		return "Force Sign-In by " + actorName(who) + andEnded(detail), careful
+	case audit.SessionsEnded:
+		return "Signed out everywhere else" + andEnded(detail), quiet
+	case audit.SessionStarted:
+		return "Signed in", quiet
+	case audit.SessionEnded:
+		return "Signed out", quiet
+	case audit.TokenIssued:
+		return "A program signed in to the web API", quiet
+	case audit.Registered:
+		return "Asked for an account", quiet
+	case audit.CustomerCreated:
+		return "Account created", good
+	case audit.CustomerUpdated:
+		return "Account details changed", quiet
+	}
+	return actionName(action), quiet
+}
+
+// andEnded adds what an act ended: ": 2 tokens revoked, 1 session ended".
+func andEnded(detail map[string]string) string {
+	var parts []string
+	for _, one := range []struct{ key, what, done string }{
+		{"tokens", "token", " revoked"}, {"sessions", "session", " ended"},
+	} {
+		if n, err := strconv.ParseInt(detail[one.key], 10, 64); err == nil && n > 0 {
+			parts = append(parts, counted(n, one.what)+one.done)
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return ": " + listed(parts)
+}

@@ -1,0 +1,84 @@
+package console
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rekeyhq/rekey/web"
+)
+
+// outcomes are the sentences of the notices that need no values.
+var outcomes = map[string]string{
+	"signed_out":        "You are signed out.",
+	"session_ended":     "You were signed out after a while without activity. Please sign in.",
+	"reset.queued":      "The customer will receive an email with a link to reset password. The letter is queued; the recovery timeline tells when it is handed over.",
+	"reset.disabled":    "This account is disabled, so no letter was sent.",
+	"reset.no_base_url": "No letter was sent: no store view of this customer's website has a base URL yet. Set it under Websites and Store Views.",
+	"force.none":        "This customer has no tokens, so nothing was done.",
+	"unlocked":          "Customer has been unlocked successfully.",
+	"saved":             "You saved the configuration.",
+	"saved.nothing":     "Nothing was changed.",
+	"website.created":   "The website was created. Give it a store view next.",
+	"website.saved":     "You saved the website.",
+	"view.created":      "The store view was created.",
+	"view.saved":        "You saved the store view.",
+	"admin.created":     "The administrator was created and can sign in now.",
+}
+
+// outcome says a notice. Its values come back from the browser, so that only numbers and times are taken from them.
+func (c *call) outcome(n web.Notice) string {
+	switch n.Key {
+	case "reset.limited":
+		at, err := time.Parse(time.RFC3339, n.Args["at"])
+		if err != nil {
+			return ""
+		}
+		return "No letter was sent: this customer has had enough password resets for now. The next one is allowed " +
+			c.minute(at) + "."
+	case "force.done":
+		tokens, err1 := strconv.ParseInt(n.Args["tokens"], 10, 64)
+		sessions, err2 := strconv.ParseInt(n.Args["sessions"], 10, 64)
+		if err1 != nil || err2 != nil {
+			return ""
+		}
+		return receipt(tokens, sessions, n.Args["asked"] == "on")
+	}
+	return outcomes[n.Key]
+}
+
+// receipt tells what Force Sign-In ended.
+func receipt(tokens, sessions int64, sessionsAsked bool) string {
+	text := counted(tokens, "token") + " revoked."
+	if tokens == 0 {
+		text = "This customer had no tokens to revoke."
+	}
+	if sessionsAsked {
+		text += " " + counted(sessions, "storefront session") + " ended."
+	}
+	return text
+}
+
+// counted writes "1 token" and "2 tokens".
+func counted(n int64, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return thousands(n) + " " + what
+}
+
+// listed joins "a", "a and b", "a, b and c".
+func listed(all []string) string {
+	if len(all) < 2 {
+		return strings.Join(all, "")
+	}
+	return strings.Join(all[:len(all)-1], ", ") + " and " + all[len(all)-1]
+}
+
+// quoted puts somebody else's words between quotation marks.
+func quoted(words string) string {
+	if words == "" {
+		return ""
+	}
+	return "“" + words + "”"
+}
