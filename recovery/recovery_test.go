@@ -453,4 +453,3 @@ func TestTimelineTellsTheStoryInOrder(t *testing.T) {
 		}
 	})
 }
-

@@ -1,0 +1,96 @@
+package app
+
+import (
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/rekeyhq/rekey/api"
+	"github.com/rekeyhq/rekey/console"
+	"github.com/rekeyhq/rekey/storefront"
+	"github.com/rekeyhq/rekey/web"
+)
+
+// door is what stands behind a part of the addresses, and how it shows a failure that it has not seen itself.
+type door struct {
+	http.Handler
+	fail web.Renderer
+}
+
+// doors are the open doors of the house.
+type doors struct{ storefront, console, api door }
+
+func (s *server) openDoors() (doors, error) {
+	h := s.house
+	shoppers := &storefront.Storefront{Shop: h.Shop, Customers: h.Customers, SignIn: h.SignIn, Recovery: h.Recovery, Log: s.Log}
+	staff := &console.Console{DB: h.DB, Shop: h.Shop, Admins: h.Admins, SignIn: h.SignIn, Tokens: h.Tokens, Recovery: h.Recovery, Log: s.Log}
+	programs := &api.API{DB: h.DB, Shop: h.Shop, Customers: h.Customers, Tokens: h.Tokens, Recovery: h.Recovery, Log: s.Log}
+	for _, prepare := range []func() error{shoppers.Prepare, staff.Prepare, programs.Prepare} {
+		if err := prepare(); err != nil {
+			return doors{}, err
+		}
+	}
+	return doors{storefront: door{shoppers, shoppers.Fail}, console: door{staff, staff.Fail}, api: door{programs, api.Fail}}, nil
+}
+
+// handlers gives each listener what it serves.
+func (s *server) handlers() (map[net.Listener]http.Handler, error) {
+	d, err := s.openDoors()
+	if err != nil {
+		return nil, err
+	}
+	all := map[net.Listener]http.Handler{
+		s.listeners.main: s.probes(s.behind(d.public(s.listeners.console == nil))),
+	}
+	if s.listeners.console != nil {
+		all[s.listeners.console] = s.probes(s.behind(d.alone()))
+	}
+	if s.listeners.metrics != nil {
+		all[s.listeners.metrics] = s.probes(s.metrics.handler())
+	}
+	if s.listeners.mailbox != nil {
+		all[s.listeners.mailbox] = s.letters.box.Handler()
+	}
+	return all, nil
+}
+
+// behind puts what all doors share in front of one.
+func (s *server) behind(d door) http.Handler {
+	return web.Stack{Log: s.Log, Trusted: s.TrustedProxies, HSTS: !s.Dev, Fail: d.fail, Observe: s.metrics.observeRequest}.Wrap(d)
+}
+
+// public is all doors on one address. The base URL of a store view cannot lie below the other doors' addresses (package
+// shop refuses it), so the storefront takes whatever is left.
+func (d doors) public(withConsole bool) door {
+	of := func(r *http.Request) door {
+		switch path := r.URL.Path; {
+		case below(path, console.Root) && withConsole:
+			return d.console
+		case strings.HasPrefix(path, api.Root):
+			return d.api
+		}
+		return d.storefront
+	}
+	return door{
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { of(r).ServeHTTP(w, r) }),
+		func(w http.ResponseWriter, r *http.Request, f web.Failure) { of(r).fail(w, r, f) },
+	}
+}
+
+// alone is the console on an address of its own, whose root leads to it.
+func (d doors) alone() door {
+	return door{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			w.Header().Set("Location", console.Root)
+			w.WriteHeader(http.StatusFound)
+			return
+		}
+		d.console.ServeHTTP(w, r)
+	}), d.console.fail}
+}
+
+// below tells whether a path is a folder's or inside it.
+func below(path, folder string) bool {
+	rest, ok := strings.CutPrefix(path, folder)
+	return ok && (rest == "" || rest[0] == '/')
+}

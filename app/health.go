@@ -1,0 +1,107 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/mail"
+)
+
+const (
+	// stuckAfter is how long a letter may be due before the queue counts as standing still. Workers look four times a
+	// second, so this is many missed looks rather than a busy minute.
+	stuckAfter = 2 * time.Minute
+	// probeEvery bounds what probes cost: they are open to everybody, and each look reads the queue.
+	probeEvery   = time.Second
+	probeTimeout = 3 * time.Second
+)
+
+// readiness is the answer of /readyz, in words that tell a stranger nothing.
+type readiness struct {
+	Ready    bool   `json:"ready"`
+	Database string `json:"database"`
+	Schema   string `json:"schema"`
+	Mail     string `json:"mail"`
+}
+
+// health keeps the last look for probeEvery.
+type health struct {
+	mu   sync.Mutex
+	at   time.Time
+	last readiness
+}
+
+// probes answers /healthz and /readyz, outside of the stack: they are asked every few seconds by machines, and belong
+// neither into the access log nor under the rules for browsers.
+func (s *server) probes(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reading := r.Method == http.MethodGet || r.Method == http.MethodHead
+		switch {
+		case reading && r.URL.Path == "/healthz":
+			answer(w, http.StatusOK, struct {
+				Alive bool `json:"alive"`
+			}{true})
+		case reading && r.URL.Path == "/readyz":
+			state := s.ready(r.Context())
+			status := http.StatusOK
+			if !state.Ready {
+				status = http.StatusServiceUnavailable
+			}
+			answer(w, status, state)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // the prober has gone, if anything
+}
+
+// ready looks whether this node can do its work, at most once in probeEvery.
+func (s *server) ready(ctx context.Context) readiness {
+	s.health.mu.Lock()
+	defer s.health.mu.Unlock()
+	if time.Since(s.health.at) > probeEvery {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
+		defer cancel()
+		s.health.last, s.health.at = s.look(ctx), time.Now()
+	}
+	state := s.health.last
+	state.Ready = state.Ready && !s.stopping.Load() // a load balancer turns away while the last requests are finished
+	return state
+}
+
+func (s *server) look(ctx context.Context) readiness {
+	state := readiness{Database: "ok", Schema: "ok", Mail: "ok"}
+	if err := s.house.DB.Ping(ctx); err != nil {
+		return readiness{Database: "unavailable", Schema: "unknown", Mail: "unknown"}
+	}
+	switch current, known, err := s.house.DB.Version(ctx); {
+	case err != nil:
+		state.Schema = "unknown"
+	case current < known:
+		state.Schema = "too old"
+	}
+	var queue mail.Figures
+	err := s.house.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		queue, err = mail.Measure(ctx, tx)
+		return err
+	})
+	switch {
+	case err != nil:
+		state.Mail = "unknown"
+	case queue.OldestDue > stuckAfter:
+		state.Mail = "not moving"
+	}
+	state.Ready = state.Schema == "ok" && state.Mail == "ok"
+	return state
+}

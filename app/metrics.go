@@ -1,0 +1,112 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/mail"
+)
+
+// metrics counts what this node does, in a registry of its own. No label holds what a client wrote: routes are patterns,
+// so that nobody can make the number of series grow, and no address or person ends up in a time series.
+type metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	took     *prometheus.HistogramVec
+	letters  *prometheus.CounterVec
+}
+
+func newMetrics(h *House, version string) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rekey_http_requests_total",
+			Help: "Requests answered."}, []string{"method", "route", "status"}),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "rekey_http_request_seconds",
+			Help: "Time until a request was answered.", Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"route"}),
+		letters: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rekey_letters_total",
+			Help: "Tries to send a letter, by what became of them."}, []string{"kind", "state"}),
+	}
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rekey_build_info", Help: "The running version."}, []string{"version", "go"})
+	build.WithLabelValues(version, runtime.Version()).Set(1)
+	m.registry.MustRegister(m.requests, m.took, m.letters, build, &queueFigures{h},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rekey_password_hashes_total",
+			Help: "Passwords hashed or checked."}, func() float64 { return float64(h.Hasher.Runs()) }))
+	m.registry.MustRegister(poolFigures(h.DB)...)
+	return m
+}
+
+func poolFigures(d *db.DB) []prometheus.Collector {
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+	}
+	counter := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value)
+	}
+	return []prometheus.Collector{
+		gauge("rekey_db_connections_open", "Open connections to the database.", func() float64 { return float64(d.Stats().OpenConnections) }),
+		gauge("rekey_db_connections_in_use", "Connections in use.", func() float64 { return float64(d.Stats().InUse) }),
+		counter("rekey_db_waits_total", "How often somebody waited for a connection.", func() float64 { return float64(d.Stats().WaitCount) }),
+		counter("rekey_db_wait_seconds_total", "How long they waited in all.", func() float64 { return d.Stats().WaitDuration.Seconds() }),
+	}
+}
+
+// observeRequest counts one answer.
+func (m *metrics) observeRequest(method, route string, status int, took time.Duration) {
+	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
+	m.took.WithLabelValues(route).Observe(took.Seconds())
+}
+
+// observeLetter counts one try of a letter.
+func (m *metrics) observeLetter(kind string, state mail.State) {
+	m.letters.WithLabelValues(kind, string(state)).Inc()
+}
+
+func (m *metrics) handler() http.Handler {
+	show := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", show)
+	return mux
+}
+
+// queueFigures reads the mail queue when it is asked, so that every node shows the same queue.
+type queueFigures struct{ house *House }
+
+var (
+	queueDepth  = prometheus.NewDesc("rekey_mail_queue_letters", "Letters that have not ended.", nil, nil)
+	queueDue    = prometheus.NewDesc("rekey_mail_queue_due_letters", "Letters that wait for a worker right now.", nil, nil)
+	queueOldest = prometheus.NewDesc("rekey_mail_queue_oldest_due_seconds", "How long the first of them has been waiting.", nil, nil)
+)
+
+// Describe names the figures.
+func (q *queueFigures) Describe(to chan<- *prometheus.Desc) {
+	to <- queueDepth
+	to <- queueDue
+	to <- queueOldest
+}
+
+// Collect reads them; while the database does not answer they are missing rather than wrong.
+func (q *queueFigures) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+	defer cancel()
+	var f mail.Figures
+	if err := q.house.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		f, err = mail.Measure(ctx, tx)
+		return err
+	}); err != nil {
+		return
+	}
+	for desc, value := range map[*prometheus.Desc]float64{
+		queueDepth: float64(f.Depth), queueDue: float64(f.Due), queueOldest: f.OldestDue.Seconds(),
+	} {
+		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value)
+	}
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"rekey": main})
+}
+
+// TestCommandLine runs the scripts in testdata: each is a session at a shell, with what must be read there.
+func TestCommandLine(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:  "testdata",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Setup: func(env *testscript.Env) error {
+			for _, name := range []string{"FREE", "OTHER"} {
+				address, err := freeAddress()
+				if err != nil {
+					return err
+				}
+				env.Setenv(name, address)
+			}
+			env.Setenv("REKEY_DATA", env.WorkDir+"/store")
+			return nil
+		},
+	})
+}
+
+// exits runs a command that must end with the given status: "exits 2 rekey serve --nonsense".
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS COMMAND [ARGUMENT …]")
+	}
+	var ended *exec.ExitError
+	err := ts.Exec(args[1], args[2:]...)
+	switch {
+	case !errors.As(err, &ended):
+		ts.Fatalf("it did not fail: %v", err)
+	case strconv.Itoa(ended.ExitCode()) != args[0]:
+		ts.Fatalf("it ended with %d, not %s", ended.ExitCode(), args[0])
+	}
+}
+
+// freeAddress is an address that nobody listened on a moment ago.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+func TestSentencesAreSingleLines(t *testing.T) {
+	rows := []struct {
+		err  error
+		want []string
+		why  string
+	}{
+		{fmt.Errorf("one\n  two"), []string{"one two"}, "a library's error over several lines is one sentence"},
+	}
+	for _, r := range rows {
+		if got := sentences(r.err); fmt.Sprint(got) != fmt.Sprint(r.want) {
+			t.Errorf("%s: %q, want %q", r.why, got, r.want)
+		}
+	}
+}
+
+func TestMistypedVariablesAreNoticed(t *testing.T) {
+	known := variables{"REKEY_SMTP": true}
+	got := known.unknown([]string{"REKEY_SMTP=x", "REKEY_SMPT=x", "HOME=/", "REKEYED=1"})
+	if fmt.Sprint(got) != "[REKEY_SMPT]" {
+		t.Errorf("unknown variables are %v, want only REKEY_SMPT", got)
+	}
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+
+	"github.com/rekeyhq/rekey/app"
+)
+
+// place are the flags that say where the store lives.
+type place struct {
+	Data          string `placeholder:"DIR" help:"Folder of the store: its embedded database and its key."`
+	Database      string `placeholder:"URL" help:"sqlite:PATH or postgres://user:password@host/name; the default is a file in --data."`
+	SecretKeyFile string `placeholder:"FILE" help:"File with the store's secret key; needed by serve with PostgreSQL."`
+	Dev           bool   `help:"Development: allow plain-http base URLs."`
+}
+
+// Validate is called by the parser.
+func (p place) Validate() error {
+	if p.Data == "" && p.Database == "" {
+		return &usageError{"say where the store lives: --data DIR, or --database postgres://… (or REKEY_DATA, REKEY_DATABASE)"}
+	}
+	return nil
+}
+
+func (p place) at() app.Place {
+	return app.Place{Data: p.Data, Database: p.Database, SecretKeyFile: p.SecretKeyFile, Dev: p.Dev}
+}
+
+// read opens a store that must be there.
+func (p place) read(ctx context.Context, f func(*app.House) error) error {
+	return p.open(ctx, app.Opening{}, f)
+}
+
+// change opens a store, made if there is none yet: an administrator may be created before the first start.
+func (p place) change(ctx context.Context, f func(*app.House) error) error {
+	return p.open(ctx, app.Opening{Make: true}, f)
+}
+
+func (p place) open(ctx context.Context, o app.Opening, f func(*app.House) error) error {
+	house, err := p.at().Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer house.Close()
+	if p.Dev {
+		// In development a server lends store views its own address. Which one that is does not matter here: only the
+		// server writes letters.
+		house.Shop.DevBaseURL = "http://localhost"
+	}
+	return house.Explain(f(house))
+}
