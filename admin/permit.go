@@ -11,17 +11,20 @@ import (
 type Right string
 
 const (
-	ViewCustomers  Right = "customers.view"
-	EditCustomers  Right = "customers.edit"
-	ResetPassword  Right = "customers.reset_password"
-	ForceSignIn    Right = "customers.force_sign_in"
-	UnlockCustomer Right = "customers.unlock"
-	ViewSettings   Right = "settings.view"
-	EditSettings   Right = "settings.edit"
-	ViewLetters    Right = "letters.view"
-	ViewAudit      Right = "audit.view"
-	EditStores     Right = "stores.edit"
-	ManageAdmins   Right = "admins.manage"
+	ViewCustomers   Right = "customers.view"
+	EditCustomers   Right = "customers.edit"
+	ResetPassword   Right = "customers.reset_password"
+	ForceSignIn     Right = "customers.force_sign_in"
+	UnlockCustomer  Right = "customers.unlock"
+	ViewSettings    Right = "settings.view"
+	EditSettings    Right = "settings.edit"
+	ViewLetters     Right = "letters.view"
+	ViewAudit       Right = "audit.view"
+	EditStores      Right = "stores.edit"
+	ManageAdmins    Right = "admins.manage"
+	ManageCustomers Right = "customers.manage" // create, change and delete accounts by the web API
+	DeleteCustomers Right = "customers.delete"
+	ManagePrograms  Right = "integrations.manage"
 )
 
 // Owner is the role that may do everything.
@@ -37,9 +40,9 @@ type Role struct {
 func Roles() []Role {
 	return []Role{
 		{Owner, "Owner", []Right{ViewCustomers, EditCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewSettings,
-			EditSettings, ViewLetters, ViewAudit, EditStores, ManageAdmins}},
+			EditSettings, ViewLetters, ViewAudit, EditStores, ManageAdmins, ManageCustomers, DeleteCustomers, ManagePrograms}},
 		{"manager", "Manager", []Right{ViewCustomers, EditCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewSettings,
-			EditSettings, ViewLetters, ViewAudit, EditStores}},
+			EditSettings, ViewLetters, ViewAudit, EditStores, ManageCustomers}},
 		{"support", "Customer support", []Right{ViewCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewLetters}},
 		{"viewer", "Viewer", []Right{ViewCustomers, ViewSettings, ViewLetters, ViewAudit}},
 	}
@@ -67,6 +70,21 @@ func Allow(who Admin, r Right) (Permit, error) {
 		return Permit{}, fault.New(fault.Forbidden, "forbidden", "Your role does not allow this. Ask an administrator who may.")
 	}
 	return Permit{right: r, who: who, actor: audit.Actor{Kind: audit.Store, ID: who.ID, Name: who.Username}}, nil
+}
+
+// Program is an integration that acts for the store, with the rights that an administrator granted it.
+type Program struct {
+	ID     int64
+	Name   string
+	Rights []Right
+}
+
+// AllowProgram makes a Permit if the integration was granted the right. Errors: fault Forbidden.
+func AllowProgram(p Program, r Right) (Permit, error) {
+	if p.ID == 0 || !slices.Contains(p.Rights, r) {
+		return Permit{}, fault.New(fault.Forbidden, "forbidden", "This integration was not granted the right to do this.")
+	}
+	return Permit{right: r, actor: audit.Actor{Kind: audit.Integration, ID: p.ID, Name: p.Name}}, nil
 }
 
 // May tells whether Allow would give a Permit, for pages that leave out what cannot be done.

@@ -60,10 +60,11 @@ func Actions() []string {
 
 // Kinds of actor.
 const (
-	Shopper = "shopper" // at the storefront or through the web API
-	Store   = "admin"   // an administrator, in the console
-	Command = "command" // the operator, at the command line
-	System  = "system"  // the house itself
+	Shopper     = "shopper"     // at the storefront or through the web API
+	Store       = "admin"       // an administrator, in the console
+	Command     = "command"     // the operator, at the command line
+	Integration = "integration" // a program that acts for the store
+	System      = "system"      // the house itself
 )
 
 // Actor is who did it.

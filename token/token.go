@@ -11,6 +11,7 @@ package token
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,8 +33,13 @@ const (
 	maxHolder = 80
 	// usedEvery bounds how often using a token writes to the database.
 	usedEvery = 5 * time.Minute
-	// CustomerToken is the kind that POST /rest/V1/integration/customer/token gives.
-	CustomerToken = "customer"
+)
+
+// Kinds of token. All share one table, one way to be made, one check and one revocation.
+const (
+	CustomerToken    = "customer"    // POST /rest/V1/integration/customer/token, GraphQL generateCustomerToken
+	AdminToken       = "admin"       // POST /rest/V1/integration/admin/token
+	IntegrationToken = "integration" // OAuth 1.0a access token
 )
 
 // Token is one token, as lists show it: everything but the secret.
@@ -46,10 +52,17 @@ type Token struct {
 	Place                            string
 }
 
-// Bearer is who a token speaks for.
+// Bearer is who a token speaks for: a customer, an administrator or an integration.
 type Bearer struct {
-	TokenID               db.ID
-	CustomerID, WebsiteID int64
+	TokenID       db.ID
+	Kind          string
+	CustomerID    int64
+	WebsiteID     int64 // of the customer
+	AdminID       int64
+	IntegrationID int64
+	ClientID      int64 // of OAuth 2
+	Family        db.ID // tokens that come from one grant
+	Scope         string
 }
 
 // Receipt tells what Force ended.
@@ -78,24 +91,51 @@ func (s *Service) SignInCustomer(ctx context.Context, v *shop.View, email string
 	return made, err
 }
 
-// Issue makes a token for a customer whose password was right in this journey, under the generation that c was read with.
-// An integration's own name, or the program's, is the holder.
-func Issue(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, holder string, integrationID int64, o audit.Origin) (secret.Text, error) {
+// New is what a token is made of. Generation is the one that its customer or administrator was read with in this journey:
+// if it has been raised meanwhile, the token is dead on arrival.
+type New struct {
+	Kind                    string
+	CustomerID, AdminID     int64
+	IntegrationID, ClientID int64
+	Family                  db.ID
+	Scope, Data, Holder     string
+	Generation              int64
+	Life                    time.Duration // 0: until it is revoked
+	Secret                  secret.Text   // empty: a random one is made
+}
+
+// Put makes a token of any kind and returns its secret, which is stored nowhere.
+func Put(ctx context.Context, tx *db.Tx, n New, o audit.Origin) (db.ID, secret.Text, error) {
 	now, err := tx.Now(ctx)
 	if err != nil {
-		return secret.Text{}, err
+		return db.ID{}, secret.Text{}, err
 	}
-	made := secret.Random()
-	holder = strings.ToValidUTF8(holder[:min(len(holder), maxHolder)], "")
-	_, err = tx.Exec(ctx, `INSERT INTO tokens (id, secret_hash, kind, customer_id, integration_id, holder, generation, created_at, expires_at, place)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)`, db.NewID(), secret.Digest(made), CustomerToken, c.ID, db.NullInt(integrationID), holder,
-		c.TokenGeneration, db.Micro(now), db.Micro(now.Add(v.Duration(shop.CustomerTokenLifetime))), o.Place())
-	if err != nil {
-		return secret.Text{}, err
+	if n.Secret.IsEmpty() {
+		n.Secret = secret.Random()
+	}
+	var expires time.Time
+	if n.Life > 0 {
+		expires = now.Add(n.Life)
+	}
+	id := db.NewID()
+	_, err = tx.Exec(ctx, `INSERT INTO tokens (id, secret_hash, kind, customer_id, admin_id, integration_id, client_id, family, scope, data,
+		holder, generation, created_at, expires_at, place) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)`,
+		id, secret.Digest(n.Secret), n.Kind, db.NullInt(n.CustomerID), db.NullInt(n.AdminID), db.NullInt(n.IntegrationID),
+		db.NullInt(n.ClientID), n.Family, n.Scope, n.Data, strings.ToValidUTF8(n.Holder[:min(len(n.Holder), maxHolder)], ""),
+		n.Generation, db.Micro(now), db.Micro(expires), o.Place())
+	if err != nil || n.CustomerID == 0 {
+		return id, n.Secret, err
 	}
 	_, err = tx.Exec(ctx, `DELETE FROM tokens WHERE customer_id = $1 AND (generation < $2 OR expires_at <= $3 OR id IN
 		(SELECT id FROM tokens WHERE customer_id = $1 ORDER BY id DESC LIMIT 1000 OFFSET $4))`,
-		c.ID, c.TokenGeneration, db.Micro(now), MaxTokens)
+		n.CustomerID, n.Generation, db.Micro(now), MaxTokens)
+	return id, n.Secret, err
+}
+
+// Issue makes a customer's token of the web API, for whoever has just proved to be that customer.
+func Issue(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, holder string, integrationID int64, o audit.Origin) (secret.Text, error) {
+	_, made, err := Put(ctx, tx, New{Kind: CustomerToken, CustomerID: c.ID, IntegrationID: integrationID, Holder: holder,
+		Generation: c.TokenGeneration, Life: v.Duration(shop.CustomerTokenLifetime)}, o)
 	if err != nil {
 		return secret.Text{}, err
 	}
@@ -103,16 +143,30 @@ func Issue(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, ho
 		CustomerID: c.ID, Subject: holder, WebsiteID: c.WebsiteID, Origin: o})
 }
 
-// live is the condition for a token to be worth anything; t is the token, c its customer_standing, $1 now.
+// live is the condition for a customer's token to be worth anything; t is the token, c its customer_standing, $1 now.
 const live = "t.generation = c.token_generation AND c.active AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $1)"
 
 const from = " FROM tokens t JOIN customer_standing c ON c.id = t.customer_id"
 
-// Check returns who a bearer token speaks for. Errors: fault Unauthenticated.
-func (s *Service) Check(ctx context.Context, bearer secret.Text) (Bearer, error) {
-	dead := fault.New(fault.Unauthenticated, "token.dead", "The token is unknown, has expired or was revoked.")
+// check finds any living token by its secret: one indexed read, joined with the standing of whom it speaks for.
+const check = `SELECT t.id, t.kind, t.customer_id, c.website_id, t.admin_id, t.integration_id, t.client_id, t.family, t.scope, t.last_used_at
+	FROM tokens t LEFT JOIN customer_standing c ON c.id = t.customer_id LEFT JOIN admin_standing a ON a.id = t.admin_id
+	WHERE t.secret_hash = $2 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $1)
+	AND (t.customer_id IS NULL OR (t.generation = c.token_generation AND c.active))
+	AND (t.admin_id IS NULL OR (t.generation = a.session_generation AND a.active))`
+
+func dead() error {
+	return fault.New(fault.Unauthenticated, "token.dead", "The token is unknown, has expired or was revoked.")
+}
+
+// Check returns who a bearer token of one of the given kinds speaks for; without kinds, a customer's. Errors: fault
+// Unauthenticated.
+func (s *Service) Check(ctx context.Context, bearer secret.Text, kinds ...string) (Bearer, error) {
 	if !secret.WellFormed(bearer) {
-		return Bearer{}, dead
+		return Bearer{}, dead()
+	}
+	if len(kinds) == 0 {
+		kinds = []string{CustomerToken}
 	}
 	var b Bearer
 	var touch time.Time
@@ -122,18 +176,21 @@ func (s *Service) Check(ctx context.Context, bearer secret.Text) (Bearer, error)
 			return err
 		}
 		var used time.Time
-		err = tx.Row(ctx, "SELECT t.id, t.customer_id, c.website_id, t.last_used_at"+from+" WHERE "+live+" AND t.secret_hash = $2",
-			db.Micro(now), secret.Digest(bearer)).Scan(&b.TokenID, &b.CustomerID, &b.WebsiteID, db.IntoTime(&used))
-		if db.IsNoRows(err) {
-			return dead
+		err = tx.Row(ctx, check, db.Micro(now), secret.Digest(bearer)).Scan(&b.TokenID, &b.Kind, db.IntoInt(&b.CustomerID), db.IntoInt(&b.WebsiteID),
+			db.IntoInt(&b.AdminID), db.IntoInt(&b.IntegrationID), db.IntoInt(&b.ClientID), &b.Family, &b.Scope, db.IntoTime(&used))
+		if db.IsNoRows(err) || err == nil && !slices.Contains(kinds, b.Kind) {
+			return dead()
 		}
 		if err == nil && now.Sub(used) >= usedEvery {
 			touch = now
 		}
 		return err
 	})
-	if err != nil || touch.IsZero() {
-		return b, err
+	if err != nil {
+		return Bearer{}, err
+	}
+	if touch.IsZero() {
+		return b, nil
 	}
 	return b, s.DB.Write(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, "UPDATE tokens SET last_used_at = $2 WHERE id = $1", b.TokenID, db.Micro(touch))

@@ -229,6 +229,10 @@ CREATE TABLE tokens (
   customer_id BIGINT REFERENCES customers(id),
   admin_id BIGINT REFERENCES admins(id),
   integration_id BIGINT REFERENCES integrations(id),
+  client_id BIGINT,
+  family BYTEA,
+  scope TEXT NOT NULL DEFAULT '',
+  data TEXT NOT NULL DEFAULT '',
   holder TEXT NOT NULL DEFAULT '',
   generation BIGINT NOT NULL,
   created_at BIGINT NOT NULL,
@@ -238,6 +242,7 @@ CREATE TABLE tokens (
   place TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX tokens_customer ON tokens (customer_id, id) WHERE customer_id IS NOT NULL;
+CREATE INDEX tokens_family ON tokens (family) WHERE family IS NOT NULL;
 CREATE INDEX tokens_expires ON tokens (expires_at) WHERE expires_at IS NOT NULL;
 -- Who holds tokens that still agree with the customer's generation. Published for lists; expiry is the reader's to judge.
 CREATE VIEW token_holders AS
