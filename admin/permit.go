@@ -22,7 +22,6 @@ const (
 	ViewAudit       Right = "audit.view"
 	EditStores      Right = "stores.edit"
 	ManageAdmins    Right = "admins.manage"
-	ManageCustomers Right = "customers.manage" // create, change and delete accounts by the web API
 	DeleteCustomers Right = "customers.delete"
 	ManagePrograms  Right = "integrations.manage"
 )
@@ -40,9 +39,9 @@ type Role struct {
 func Roles() []Role {
 	return []Role{
 		{Owner, "Owner", []Right{ViewCustomers, EditCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewSettings,
-			EditSettings, ViewLetters, ViewAudit, EditStores, ManageAdmins, ManageCustomers, DeleteCustomers, ManagePrograms}},
+			EditSettings, ViewLetters, ViewAudit, EditStores, ManageAdmins, DeleteCustomers, ManagePrograms}},
 		{"manager", "Manager", []Right{ViewCustomers, EditCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewSettings,
-			EditSettings, ViewLetters, ViewAudit, EditStores, ManageCustomers}},
+			EditSettings, ViewLetters, ViewAudit, EditStores}},
 		{"support", "Customer support", []Right{ViewCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewLetters}},
 		{"viewer", "Viewer", []Right{ViewCustomers, ViewSettings, ViewLetters, ViewAudit}},
 	}
