@@ -55,6 +55,7 @@ var owners = map[string]string{
 	"admins": "admin", "admin_sessions": "admin",
 	"sessions":     "signin",
 	"integrations": "token", "tokens": "token", "token_holders": "token",
+	"oauth2_clients": "token",
 	"links": "recovery",
 }
 

@@ -83,7 +83,7 @@ func (c *call) changeMe() (any, error) {
 	if err := given.err(); err != nil {
 		return nil, err
 	}
-	if err := c.Customers.Rename(c.r.Context(), owner, firstname, lastname, c.origin()); err != nil {
+	if _, err := c.Customers.Update(c.r.Context(), owner, customer.Changes{Firstname: &firstname, Lastname: &lastname}, c.origin()); err != nil {
 		return nil, err
 	}
 	return c.showMe()

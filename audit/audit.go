@@ -36,6 +36,7 @@ const (
 	Registered        = "registration.requested"
 	CustomerCreated   = "customer.created"
 	CustomerUpdated   = "customer.updated"
+	CustomerDeleted   = "customer.deleted"
 	CustomersImported = "customers.imported"
 	SettingChanged    = "setting.changed"
 	WebsiteCreated    = "website.created"
@@ -54,7 +55,7 @@ const (
 func Actions() []string {
 	return []string{ResetRequested, ResetSentByStore, ResetLimited, LinkOpened, ResetCompleted, PasswordChanged, SessionStarted,
 		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, Unlocked, TokenIssued, TokensRevoked, Registered,
-		CustomerCreated, CustomerUpdated, CustomersImported, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
+		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
 		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked}
 }
 

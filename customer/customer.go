@@ -12,13 +12,13 @@ package customer
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"time"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
-	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/secret"
@@ -34,8 +34,9 @@ type Customer struct {
 	ConfirmedAt, CreatedAt, UpdatedAt                  time.Time
 	LastSignInAt, LockedUntil, PasswordChangedAt       time.Time
 	SessionGeneration, TokenGeneration, LinkGeneration int64
-	canonical                                          string
-	hash                                               string
+	Profile
+	canonical string
+	hash      string
 }
 
 // Name is what a letter greets with.
@@ -66,22 +67,33 @@ type Service struct {
 
 const columns = `id, website_id, store_view_id, email, email_canon, firstname, lastname, COALESCE(password_hash, ''),
 	password_changed_at, active, confirmed_at, session_generation, token_generation, link_generation, locked_until,
-	last_sign_in_at, created_at, updated_at`
+	last_sign_in_at, created_at, updated_at, prefix, middlename, suffix, gender, date_of_birth, taxvat, subscribed, group_id,
+	custom_attributes, default_billing, default_shipping`
 
 func scan(row db.Scanner) (Customer, error) {
 	var c Customer
+	var custom string
 	err := row.Scan(&c.ID, &c.WebsiteID, &c.ViewID, &c.Email, &c.canonical, &c.Firstname, &c.Lastname, &c.hash,
 		db.IntoTime(&c.PasswordChangedAt), &c.Active, db.IntoTime(&c.ConfirmedAt), &c.SessionGeneration, &c.TokenGeneration,
-		&c.LinkGeneration, db.IntoTime(&c.LockedUntil), db.IntoTime(&c.LastSignInAt), db.IntoTime(&c.CreatedAt), db.IntoTime(&c.UpdatedAt))
+		&c.LinkGeneration, db.IntoTime(&c.LockedUntil), db.IntoTime(&c.LastSignInAt), db.IntoTime(&c.CreatedAt), db.IntoTime(&c.UpdatedAt),
+		&c.Prefix, &c.Middlename, &c.Suffix, &c.Gender, &c.DateOfBirth, &c.TaxVat, &c.Subscribed, &c.GroupID, &custom,
+		db.IntoInt(&c.DefaultBilling), db.IntoInt(&c.DefaultShipping))
 	if db.IsNoRows(err) {
-		return Customer{}, fault.New(fault.NotFound, "not_found", "There is no such customer.")
+		return Customer{}, nobody()
+	}
+	if err == nil && custom != "" {
+		err = json.Unmarshal([]byte(custom), &c.Custom)
 	}
 	return c, err
 }
 
+func nobody() error {
+	return fault.New(fault.NotFound, "not_found", "There is no such customer.")
+}
+
 // Find returns a customer by number. Errors: fault NotFound.
 func Find(ctx context.Context, tx *db.Tx, id int64) (Customer, error) {
-	return scan(tx.Row(ctx, "SELECT "+columns+" FROM customers WHERE id = $1", id))
+	return scan(tx.Row(ctx, "SELECT "+columns+" FROM customers WHERE id = $1 AND deleted_at IS NULL", id))
 }
 
 // Reach is Find for somebody who may see some websites only: what lies outside does not exist. covers is
@@ -89,7 +101,7 @@ func Find(ctx context.Context, tx *db.Tx, id int64) (Customer, error) {
 func Reach(ctx context.Context, tx *db.Tx, covers func(websiteID int64) bool, id int64) (Customer, error) {
 	c, err := Find(ctx, tx, id)
 	if err == nil && !covers(c.WebsiteID) {
-		return Customer{}, fault.New(fault.NotFound, "not_found", "There is no such customer.")
+		return Customer{}, nobody()
 	}
 	return c, err
 }
@@ -204,26 +216,6 @@ func MarkLocked(ctx context.Context, tx *db.Tx, websiteID int64, a Address, unti
 	_, err := tx.Exec(ctx, "UPDATE customers SET locked_until = $3 WHERE website_id = $1 AND email_canon = $2",
 		websiteID, a.canonical, db.Micro(until))
 	return err
-}
-
-// Rename changes the customer's name, by the customer's own hand. Errors: fault Invalid.
-func (s *Service) Rename(ctx context.Context, c Customer, firstname, lastname string, o audit.Origin) error {
-	if err := checkName(firstname, lastname); err != nil {
-		return err
-	}
-	return s.DB.Write(ctx, func(tx *db.Tx) error {
-		now, err := tx.Now(ctx)
-		if err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, "UPDATE customers SET firstname = $2, lastname = $3, search = $4, updated_at = $5 WHERE id = $1",
-			c.ID, firstname, lastname, searchText(firstname, lastname, c.Email), db.Micro(now))
-		if err != nil {
-			return err
-		}
-		return audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerUpdated, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
-			CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{"changed": "name"}})
-	})
 }
 
 var fold = cases.Fold()

@@ -132,6 +132,10 @@ func (s *Service) composeWelcome(ctx context.Context, letter mail.Letter) (mail.
 	l := v.Lang()
 	c := Compose(v, "welcome", who.Firstname, who.To())
 	c.Button = &mail.Button{Label: l.T("letter.welcome.button"), URL: secret.NewText(v.Link("/customer/account/login", nil))}
+	if !who.HasPassword() {
+		c.Button = &mail.Button{Label: l.T("letter.forgot.button"), URL: secret.NewText(v.Link("/customer/account/forgotpassword", nil))}
+		c.Paragraphs = []string{l.T("letter.welcome.without_password", "Store", v.StoreName())}
+	}
 	if v.SupportEmail != "" {
 		c.NotYou = l.T("letter.welcome.not_you", "Email", v.SupportEmail)
 	}

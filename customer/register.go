@@ -27,6 +27,8 @@ const (
 type Registration struct {
 	Firstname, Lastname, Email string
 	Password, Confirm          secret.Text
+	Answer                     string // shop.RegistrationNeutral or Immediate; "" takes the storefront's setting
+	WithoutPassword            bool   // an empty password is accepted: the owner chooses one by letter
 }
 
 // Receipt is the answer to a registration. In the neutral way it is the same for everyone.
@@ -43,13 +45,23 @@ type Receipt struct {
 // address is a fault Conflict. Errors: fault Invalid (several, joined), fault Limited by client address.
 func (s *Service) Register(ctx context.Context, v *shop.View, r Registration, o audit.Origin) (Receipt, error) {
 	address, err := ParseAddress(r.Email)
-	advice, passwordErr := RulesFor(v).CheckPair(r.Password, r.Confirm, Person{r.Email, r.Firstname, r.Lastname})
+	var advice Advice
+	var passwordErr error
+	unset := r.WithoutPassword && r.Password.IsEmpty()
+	if !unset {
+		advice, passwordErr = RulesFor(v).CheckPair(r.Password, r.Confirm, Person{r.Email, r.Firstname, r.Lastname})
+	}
 	if err := errors.Join(checkName(r.Firstname, r.Lastname), err, passwordErr); err != nil {
 		return Receipt{}, err
 	}
-	hash, err := s.Hasher.Hash(ctx, r.Password)
-	if err != nil {
-		return Receipt{}, err
+	var hash string
+	if !unset {
+		if hash, err = s.Hasher.Hash(ctx, r.Password); err != nil {
+			return Receipt{}, err
+		}
+	}
+	if r.Answer == "" {
+		r.Answer = v.Text(shop.RegistrationAnswer)
 	}
 	receipt := Receipt{Browser: secret.Random(), Advice: advice}
 	var refused error
@@ -63,7 +75,7 @@ func (s *Service) Register(ctx context.Context, v *shop.View, r Registration, o 
 			refused = fault.Until("limit.client", "Too many accounts were asked for from your network. Please wait and try again later.", client.NextAt)
 			return nil
 		}
-		if v.Text(shop.RegistrationAnswer) == shop.RegistrationImmediate {
+		if r.Answer == shop.RegistrationImmediate {
 			return s.registerNow(ctx, tx, v, r, address, hash, o, &receipt)
 		}
 		return s.registerByLetter(ctx, tx, v, r, address, hash, o, receipt.Browser)
@@ -128,7 +140,9 @@ func (s *Service) create(ctx context.Context, tx *db.Tx, v *shop.View, n New, o 
 	if err != nil {
 		return Customer{}, err
 	}
-	n.ConfirmedAt = now
+	if n.Hash != "" { // without a password nobody can use the account before a letter has proven the address
+		n.ConfirmedAt = now
+	}
 	c, err := Create(ctx, tx, n)
 	if err != nil {
 		return Customer{}, err
@@ -191,7 +205,7 @@ func (s *Service) PendingRegistration(ctx context.Context, v *shop.View, link, b
 	if err != nil {
 		return Pending{}, err
 	}
-	return Pending{Firstname: r.firstname, Email: r.address.String(), NeedsPassword: !r.begunIn(browser)}, nil
+	return Pending{Firstname: r.firstname, Email: r.address.String(), NeedsPassword: !r.begunIn(browser) && r.hash != ""}, nil
 }
 
 func (s *Service) pending(ctx context.Context, tx *db.Tx, v *shop.View, link secret.Text) (registration, error) {
@@ -222,7 +236,7 @@ func (s *Service) FinishRegistration(ctx context.Context, v *shop.View, link, br
 	if err != nil {
 		return Customer{}, err
 	}
-	if !r.begunIn(browser) {
+	if !r.begunIn(browser) && r.hash != "" {
 		if err := s.provePending(ctx, r, password); err != nil {
 			return Customer{}, err
 		}

@@ -150,6 +150,7 @@ func (b *builder) where() string {
 }
 
 func (b *builder) filters(q Query, now time.Time) {
+	b.add("deleted_at IS NULL")
 	terms := strings.Fields(folded(q.Text))
 	for _, term := range terms[:min(len(terms), maxTerms)] {
 		like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(term) + "%"

@@ -22,12 +22,14 @@ const (
 	AutocompleteOnStorefront = "customer/password/autocomplete_on_storefront" // C
 	RequireConfirmation      = "customer/create_account/confirm"              // C
 	RegistrationAnswer       = "customer/create_account/answer"
+	RegistrationAnswerAPI    = "customer/create_account/api_answer"
 	RegistrationLinkPeriod   = "customer/create_account/confirmation_link_expiration_period"
-	RedirectDashboard        = "customer/startup/redirect_dashboard" // C
 	MaxSignInFailuresClient  = "customer/signin/max_failures_per_client"
 	SessionLifetime          = "customer/session/lifetime"
 	SessionIdle              = "customer/session/idle"
 	CustomerTokenLifetime    = "oauth/access_token_lifetime/customer" // C
+	IntegrationAsBearer      = "oauth/consumer/enable_integration_as_bearer"         // C
+	PrivateCallbacks         = "oauth/consumer/allow_private_addresses"
 	AdminLockoutFailures     = "admin/security/lockout_failures"      // C
 	AdminLockoutThreshold    = "admin/security/lockout_threshold"     // C
 	AdminSessionLifetime     = "admin/security/session_lifetime"      // C
@@ -66,6 +68,7 @@ const (
 	loginOptions          = "Login Options"
 	oauthSection          = "OAuth"
 	accessTokenExpiration = "Access Token Expiration"
+	consumerSettings      = "Consumer Settings"
 	adminSection          = "Admin"
 	adminSecurity         = "Security"
 )
@@ -176,16 +179,17 @@ var accountSettings = []Setting{
 		Options: []Option{{RegistrationNeutral, "Neutral, finished by letter"}, {RegistrationImmediate, "Immediate"}},
 	},
 	{
+		Path: RegistrationAnswerAPI, Label: "Answer to New Accounts by the Web API",
+		Help:    "Immediate is what clients written for Adobe Commerce expect: the account is open at once, and a known address is named as such. Neutral: everybody gets the same answer and finishes by letter.",
+		Section: customerConfiguration, Group: createAccountOptions,
+		Type: Choice, Default: RegistrationImmediate, Scopes: untilWebsites,
+		Options: []Option{{RegistrationNeutral, "Neutral, finished by letter"}, {RegistrationImmediate, "Immediate"}},
+	},
+	{
 		Path: RegistrationLinkPeriod, Label: "Confirmation Link Expiration Period",
 		Help:    "How long the link that finishes a new account can be used.",
 		Section: customerConfiguration, Group: createAccountOptions,
 		Type: Time, Unit: "hours", Default: "24", Scopes: untilWebsites, Min: int64(time.Second), Max: 7 * day,
-	},
-	{
-		Path: RedirectDashboard, Label: "Redirect Customer to Account Dashboard after Logging in",
-		Help:    "Otherwise customers return to the page that asked them to sign in.",
-		Section: customerConfiguration, Group: loginOptions,
-		Type: YesNo, Default: "1", Scopes: untilWebsites,
 	},
 	{
 		Path: MaxSignInFailuresClient, Label: "Max Failed Sign-Ins per Client Address",
@@ -213,6 +217,18 @@ var adminSettings = []Setting{
 		Help:    "How long a token of the web API is accepted.",
 		Section: oauthSection, Group: accessTokenExpiration,
 		Type: Time, Unit: "hours", Default: "1", Scopes: ScopeDefault, Min: int64(time.Second), Max: 366 * day,
+	},
+	{
+		Path: IntegrationAsBearer, Label: "Allow OAuth Access Tokens to be used as standalone Bearer tokens",
+		Help:    "Whether an integration's access token is accepted by itself. Otherwise every request of an integration must be signed with its secrets.",
+		Section: oauthSection, Group: consumerSettings,
+		Type: YesNo, Default: "0", Scopes: ScopeDefault,
+	},
+	{
+		Path: PrivateCallbacks, Label: "Allow Callback URLs on Private Addresses",
+		Help:    "Whether activating an integration may send its secrets to a server in the store's own network. Otherwise such a callback is refused.",
+		Section: oauthSection, Group: consumerSettings,
+		Type: YesNo, Default: "0", Scopes: ScopeDefault,
 	},
 	{
 		Path: AdminLockoutFailures, Label: "Maximum Login Failures to Lockout Account",

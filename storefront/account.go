@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/recovery"
@@ -142,7 +143,7 @@ func (c *call) edit() error {
 		firstname, lastname = form.Get("firstname"), form.Get("lastname")
 	}
 	if form.Get("current_password") == "" && form.Get("password") == "" && naming {
-		if err := c.Customers.Rename(c.r.Context(), who, firstname, lastname, c.origin()); err != nil {
+		if _, err := c.Customers.Update(c.r.Context(), who, customer.Changes{Firstname: &firstname, Lastname: &lastname}, c.origin()); err != nil {
 			return c.editAgain(err, firstname, lastname)
 		}
 		return c.done(web.Notice{Key: "storefront.notice.saved"}, account)

@@ -11,6 +11,7 @@ ALTER TABLE customers ADD COLUMN group_id BIGINT NOT NULL DEFAULT 1;
 ALTER TABLE customers ADD COLUMN custom_attributes TEXT NOT NULL DEFAULT '';
 ALTER TABLE customers ADD COLUMN default_billing BIGINT;
 ALTER TABLE customers ADD COLUMN default_shipping BIGINT;
+ALTER TABLE customers ADD COLUMN deleted_at BIGINT;
 CREATE TABLE customer_addresses (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   customer_id BIGINT NOT NULL REFERENCES customers(id),

@@ -1,0 +1,254 @@
+package customer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rekeyhq/rekey/admin"
+	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+)
+
+const (
+	maxShort      = 40   // characters of a prefix, a suffix, a tax number's field
+	maxCustom     = 50   // custom attributes of one customer
+	maxCustomText = 1000 // bytes of one
+)
+
+// Profile is what a customer says beyond name and address; account pages of storefronts ask for it.
+type Profile struct {
+	Prefix, Middlename, Suffix      string
+	Gender                          int64  // as Adobe Commerce counts: 0 not said, 1 male, 2 female, 3 not specified
+	DateOfBirth                     string // "2006-01-02", "" when not said
+	TaxVat                          string
+	Subscribed                      bool // to the newsletter
+	GroupID                         int64
+	Custom                          map[string]string // attributes that the store added
+	DefaultBilling, DefaultShipping int64             // numbers of postal addresses, 0 for none
+}
+
+// Changes are what is to change about a customer; nil stays as it is.
+type Changes struct {
+	Firstname, Lastname                             *string
+	Prefix, Middlename, Suffix, DateOfBirth, TaxVat *string
+	Gender                                          *int64
+	Subscribed                                      *bool
+	Custom                                          map[string]string // an empty value takes the attribute away
+	GroupID                                         *int64            // by the store only
+	Active                                          *bool             // by the store only
+}
+
+// Update changes a customer by the customer's own hand. Errors: fault Invalid, several joined.
+func (s *Service) Update(ctx context.Context, c Customer, ch Changes, o audit.Origin) (Customer, error) {
+	ch.GroupID, ch.Active = nil, nil
+	return s.update(ctx, c.ID, ch, func(Customer) error { return nil }, audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()}, o)
+}
+
+// UpdateAs changes a customer by the store's hand. Disabling an account ends its sessions, tokens and links at once.
+// Errors: fault Invalid, several joined; NotFound; Forbidden.
+func (s *Service) UpdateAs(ctx context.Context, permit admin.Permit, id int64, ch Changes, o audit.Origin) (Customer, error) {
+	if err := permit.Need(admin.EditCustomers); err != nil {
+		return Customer{}, err
+	}
+	return s.update(ctx, id, ch, func(c Customer) error {
+		if !permit.Covers(c.WebsiteID) {
+			return nobody()
+		}
+		return nil
+	}, permit.Actor(), o)
+}
+
+func (s *Service) update(ctx context.Context, id int64, ch Changes, allowed func(Customer) error, by audit.Actor, o audit.Origin) (Customer, error) {
+	var after Customer
+	err := s.DB.Write(ctx, func(tx *db.Tx) error {
+		c, err := scan(tx.Row(ctx, "SELECT "+columns+" FROM customers WHERE id = $1 AND deleted_at IS NULL"+tx.ForUpdate(), id))
+		if err == nil {
+			err = allowed(c)
+		}
+		if err != nil {
+			return err
+		}
+		before := c
+		changed := ch.apply(&c)
+		if err := c.check(); err != nil {
+			return err
+		}
+		if len(changed) == 0 {
+			after = c
+			return nil
+		}
+		if err := store(ctx, tx, c, before.Active && !c.Active); err != nil {
+			return err
+		}
+		if after, err = Find(ctx, tx, id); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerUpdated, Actor: by, CustomerID: c.ID, Subject: c.Address().Masked(),
+			WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{"changed": strings.Join(changed, ", ")}})
+	})
+	return after, err
+}
+
+// apply puts the changes on c and names what is different now.
+func (ch Changes) apply(c *Customer) (changed []string) {
+	text := func(name string, field, to *string) {
+		if to != nil && *to != *field {
+			*field, changed = *to, append(changed, name)
+		}
+	}
+	text("firstname", &c.Firstname, ch.Firstname)
+	text("lastname", &c.Lastname, ch.Lastname)
+	text("prefix", &c.Prefix, ch.Prefix)
+	text("middlename", &c.Middlename, ch.Middlename)
+	text("suffix", &c.Suffix, ch.Suffix)
+	text("date_of_birth", &c.DateOfBirth, ch.DateOfBirth)
+	text("taxvat", &c.TaxVat, ch.TaxVat)
+	if ch.Gender != nil && *ch.Gender != c.Gender {
+		c.Gender, changed = *ch.Gender, append(changed, "gender")
+	}
+	if ch.GroupID != nil && *ch.GroupID != c.GroupID {
+		c.GroupID, changed = *ch.GroupID, append(changed, "group_id")
+	}
+	if ch.Subscribed != nil && *ch.Subscribed != c.Subscribed {
+		c.Subscribed, changed = *ch.Subscribed, append(changed, "is_subscribed")
+	}
+	if ch.Active != nil && *ch.Active != c.Active {
+		c.Active, changed = *ch.Active, append(changed, "active")
+	}
+	if len(ch.Custom) > 0 {
+		custom := make(map[string]string, len(c.Custom)+len(ch.Custom))
+		for _, from := range []map[string]string{c.Custom, ch.Custom} {
+			for name, value := range from {
+				custom[name] = value
+				if value == "" {
+					delete(custom, name)
+				}
+			}
+		}
+		c.Custom, changed = custom, append(changed, "custom_attributes")
+	}
+	return changed
+}
+
+var attributeCode = regexp.MustCompile(`^[a-z][a-z0-9_]{0,59}$`)
+
+// check judges what a customer says.
+func (c Customer) check() error {
+	errs := []error{checkName(c.Firstname, c.Lastname)}
+	for field, value := range map[string]string{"prefix": c.Prefix, "middlename": c.Middlename, "suffix": c.Suffix, "taxvat": c.TaxVat} {
+		most := maxShort
+		if field == "middlename" {
+			most = MaxName
+		}
+		if utf8.RuneCountInString(value) > most || !plainText(value) || strings.ContainsAny(value, "<>{}") {
+			errs = append(errs, fault.Refuse(field, "malformed", fmt.Sprintf("%s may have at most %d characters of plain text.", field, most), nil))
+		}
+	}
+	if c.Gender < 0 || c.Gender > 3 {
+		errs = append(errs, fault.Refuse("gender", "malformed", "gender is 1 (male), 2 (female) or 3 (not specified).", nil))
+	}
+	if c.DateOfBirth != "" {
+		if born, err := time.Parse(time.DateOnly, c.DateOfBirth); err != nil || born.Year() < 1880 || born.After(time.Now()) {
+			errs = append(errs, fault.Refuse("date_of_birth", "malformed", "The date of birth must be a past date such as 1987-06-05.", nil))
+		}
+	}
+	if c.GroupID < 1 {
+		errs = append(errs, fault.Refuse("group_id", "malformed", "group_id is the number of a customer group.", nil))
+	}
+	if len(c.Custom) > maxCustom {
+		errs = append(errs, fault.Refuse("custom_attributes", "malformed", fmt.Sprintf("A customer may have at most %d custom attributes.", maxCustom), nil))
+	}
+	for name, value := range c.Custom {
+		if !attributeCode.MatchString(name) || len(value) > maxCustomText || !plainText(value) {
+			errs = append(errs, fault.Refuse("custom_attributes", "malformed", "A custom attribute has a code of small letters, digits and _, and a value of at most 1000 bytes of text.", nil))
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func plainText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+func store(ctx context.Context, tx *db.Tx, c Customer, disabled bool) error {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return err
+	}
+	custom := ""
+	if len(c.Custom) > 0 {
+		b, err := json.Marshal(c.Custom)
+		if err != nil {
+			return err
+		}
+		custom = string(b)
+	}
+	raise := 0
+	if disabled {
+		raise = 1
+	}
+	_, err = tx.Exec(ctx, `UPDATE customers SET firstname = $2, lastname = $3, search = $4, updated_at = $5, prefix = $6, middlename = $7,
+		suffix = $8, gender = $9, date_of_birth = $10, taxvat = $11, subscribed = $12, group_id = $13, custom_attributes = $14, active = $15,
+		session_generation = session_generation + $16, token_generation = token_generation + $16, link_generation = link_generation + $16
+		WHERE id = $1`, c.ID, c.Firstname, c.Lastname, searchText(c.Firstname, c.Lastname, c.Email), db.Micro(now), c.Prefix, c.Middlename,
+		c.Suffix, c.Gender, c.DateOfBirth, c.TaxVat, c.Subscribed, c.GroupID, custom, c.Active, raise)
+	return err
+}
+
+// DeleteOwn deletes the account of the customer who asks.
+func (s *Service) DeleteOwn(ctx context.Context, c Customer, o audit.Origin) error {
+	return s.delete(ctx, c.ID, func(Customer) error { return nil }, audit.Actor{Kind: audit.Shopper, ID: c.ID}, o)
+}
+
+// Delete deletes an account by the store's hand. Errors: fault NotFound, Forbidden.
+func (s *Service) Delete(ctx context.Context, permit admin.Permit, id int64, o audit.Origin) error {
+	if err := permit.Need(admin.DeleteCustomers); err != nil {
+		return err
+	}
+	return s.delete(ctx, id, func(c Customer) error {
+		if !permit.Covers(c.WebsiteID) {
+			return nobody()
+		}
+		return nil
+	}, permit.Actor(), o)
+}
+
+// delete takes away everything personal and leaves the number, so that what refers to it goes on to say "a customer who is
+// gone". Sessions, tokens and links end in the same statement; the address is free for a new account.
+func (s *Service) delete(ctx context.Context, id int64, allowed func(Customer) error, by audit.Actor, o audit.Origin) error {
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		c, err := Find(ctx, tx, id)
+		if err == nil {
+			err = allowed(c)
+		}
+		if err != nil {
+			return err
+		}
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		gone := fmt.Sprintf("deleted-%d", id)
+		_, err = tx.Exec(ctx, `UPDATE customers SET email = $2, email_canon = $2, firstname = '', lastname = '', search = '', password_hash = NULL,
+			active = FALSE, deleted_at = $3, updated_at = $3, prefix = '', middlename = '', suffix = '', gender = 0, date_of_birth = '',
+			taxvat = '', subscribed = FALSE, custom_attributes = '', default_billing = NULL, default_shipping = NULL,
+			session_generation = session_generation + 1, token_generation = token_generation + 1, link_generation = link_generation + 1
+			WHERE id = $1`, id, gone, db.Micro(now))
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "DELETE FROM customer_addresses WHERE customer_id = $1", id); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerDeleted, Actor: by, CustomerID: id, WebsiteID: c.WebsiteID, Origin: o})
+	})
+}
