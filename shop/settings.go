@@ -27,12 +27,12 @@ const (
 	MaxSignInFailuresClient  = "customer/signin/max_failures_per_client"
 	SessionLifetime          = "customer/session/lifetime"
 	SessionIdle              = "customer/session/idle"
-	CustomerTokenLifetime    = "oauth/access_token_lifetime/customer" // C
-	IntegrationAsBearer      = "oauth/consumer/enable_integration_as_bearer"         // C
+	CustomerTokenLifetime    = "oauth/access_token_lifetime/customer"        // C
+	IntegrationAsBearer      = "oauth/consumer/enable_integration_as_bearer" // C
 	PrivateCallbacks         = "oauth/consumer/allow_private_addresses"
-	AdminLockoutFailures     = "admin/security/lockout_failures"      // C
-	AdminLockoutThreshold    = "admin/security/lockout_threshold"     // C
-	AdminSessionLifetime     = "admin/security/session_lifetime"      // C
+	AdminLockoutFailures     = "admin/security/lockout_failures"  // C
+	AdminLockoutThreshold    = "admin/security/lockout_threshold" // C
+	AdminSessionLifetime     = "admin/security/session_lifetime"  // C
 )
 
 // The values of ResetProtectionType.

@@ -1,0 +1,37 @@
+# Everything that one types. The work itself is in scripts/ and in Go.
+
+export CGO_ENABLED = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test check race bench docs screenshots clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## the demo: two stores, a console, a mailbox, nothing to set up
+	@bin/rekey demo
+
+build: ## the program, as bin/rekey
+	@go build -trimpath -o bin/rekey ./cmd/rekey
+
+check: ## the fast loop: format, vet, staticcheck, unit tests on SQLite
+	@scripts/check.sh
+
+test: ## everything: both engines, the whole program, a real browser; installs what is missing
+	@scripts/test.sh
+
+race: ## unit tests under the race detector (needs a C compiler)
+	@CGO_ENABLED=1 REKEY_TEST_ENGINES=sqlite go test -short -race ./...
+
+bench: ## durable commits and sign-ins per second, beside the raw disk and the raw hash
+	@go test -run '^$$' -bench . -benchtime 2s ./...
+
+docs: ## docs/configuration.md, from the registry of settings
+	@REKEY_WRITE_DOCS=1 go test -run TestConfigurationPageIsCurrent -count=1 ./shop
+
+screenshots: ## draw every page and letter into screenshots/
+	@REKEY_SCREENSHOTS=$(CURDIR)/screenshots go test ./test -run TestDrawEveryPage -count=1 -timeout 20m
+	@echo screenshots/index.html
+
+clean: ## remove what the other commands made
+	@rm -rf bin screenshots .cache
