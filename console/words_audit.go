@@ -37,6 +37,10 @@ var actions = map[string]string{
 	audit.AdminSignedOut:    "Administrator signed out",
 	audit.AdminSignInFail:   "Administrator's sign-in refused",
 	audit.AdminLocked:       "Administrator locked",
+	audit.WebhookCreated:    "Webhook created",
+	audit.WebhookChanged:    "Webhook changed",
+	audit.WebhookDeleted:    "Webhook deleted",
+	audit.WebhookReplayed:   "Event sent again",
 
 	audit.IntegrationCreated:    "Integration created",
 	audit.IntegrationActivated:  "Integration activated",
