@@ -19,6 +19,7 @@ const (
 	hostPrefix   = "__Host-" // browsers keep such a cookie only from this very host, over https, for all paths
 	cookiePrefix = "rekey-"
 	formCookie   = cookiePrefix + "form"
+	noticeCookie = cookiePrefix + "notice"
 	flashLife    = 60 * time.Second // a notice that no page has shown by then is old news
 )
 
@@ -134,11 +135,12 @@ func matchesFormKey(r *http.Request, given string) bool {
 	return false
 }
 
-// carriesOurCookie tells whether a request could act in a person's name. A program that posts to a public form carries no
-// cookie of ours, and needs no form key.
+// carriesOurCookie tells whether a request could act in a person's name: it brings a session, a link or a registration.
+// A program that posts to a public form needs no form key, also when it kept what a page before had set.
 func carriesOurCookie(r *http.Request) bool {
 	for _, c := range r.Cookies() {
-		if strings.HasPrefix(strings.TrimPrefix(c.Name, hostPrefix), cookiePrefix) {
+		name := strings.TrimPrefix(c.Name, hostPrefix)
+		if strings.HasPrefix(name, cookiePrefix) && name != formCookie && !strings.HasPrefix(name, noticeCookie) {
 			return true
 		}
 	}
