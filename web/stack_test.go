@@ -167,7 +167,7 @@ func TestAPlantedCookieIsNoFormKey(t *testing.T) {
 	planted := secret.Random().Reveal()
 	r := httptest.NewRequest("POST", "/page/", strings.NewReader(FormKeyField+"="+formKeyOf(planted)))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Cookie", "rekey-form="+planted)
+	r.Header.Set("Cookie", "__Host-rekey-session-lune=x; rekey-form="+planted)
 	r.RemoteAddr = "10.1.1.1:1"
 	r.Header.Set("X-Forwarded-Proto", "https")
 	if w := do(h, r); w.Code != 403 {
