@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Everything that must hold: format, vet, staticcheck, all tests on SQLite and on a PostgreSQL of this run's own, and
+# the journeys in a real browser. Installs what is missing, leaves nothing running. See "make help".
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export CGO_ENABLED=0
+export CI=true               # nothing may be skipped: a green run means both engines and the browser
+export HOME="${HOME:-/root}" # Go keeps its caches there
+export GOFLAGS="${GOFLAGS:-} -buildvcs=false" # a checkout that belongs to another account still builds
+axe_version=4.14.1
+axe_sum=29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c
+axe=".cache/axe-$axe_version.min.js"
+
+say() { printf '\n== %s\n' "$*"; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# install PACKAGE…  through apt, as root or by sudo; says what to do where neither works.
+install() {
+	say "installing $*"
+	local as=()
+	if [ "$(id -u)" -ne 0 ]; then
+		if ! has sudo; then
+			echo "Missing: $*. Please install them, for example: apt-get install $*" >&2
+			exit 1
+		fi
+		as=(sudo)
+	fi
+	if ! has apt-get; then
+		echo "Missing: $*. Please install them with your system's package manager." >&2
+		exit 1
+	fi
+	"${as[@]}" apt-get update -q </dev/null
+	"${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "$@" </dev/null
+}
+
+prepare() {
+	has go || PATH="$PATH:/usr/local/go/bin"
+	has go || { echo 'Missing: Go 1.26 or newer, https://go.dev/dl/' >&2; exit 1; }
+	local missing=()
+	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb || missing+=(postgresql)
+	has chromium || has chromium-browser || has google-chrome || missing+=(chromium)
+	has fc-list && [ -n "$(fc-list 2>/dev/null | head -n 1)" ] || missing+=(fontconfig fonts-dejavu fonts-liberation)
+	[ -f "$axe" ] || has npm || missing+=(npm)
+	if [ "${#missing[@]}" -gt 0 ]; then install "${missing[@]}"; fi
+	[ -f "$axe" ] || fetch_axe
+}
+
+# fetch_axe gets axe-core, the accessibility checker, and accepts only the copy that was looked at.
+fetch_axe() {
+	say "fetching axe-core $axe_version"
+	local dir
+	dir=$(mktemp -d)
+	(cd "$dir" && npm pack --silent "axe-core@$axe_version" >/dev/null && tar -xzf axe-core-*.tgz package/axe.min.js)
+	echo "$axe_sum  $dir/package/axe.min.js" | sha256sum --check --quiet
+	mkdir -p .cache
+	mv "$dir/package/axe.min.js" "$axe"
+	rm -rf "$dir"
+}
+
+started=$SECONDS
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+prepare
+say 'format, vet, staticcheck'
+scripts/lint.sh
+
+say 'tests on both engines'
+status=0
+go run ./test/withpostgres go test -vet=off -timeout 8m ./... 2>&1 | tee "$log" || status=1
+
+say 'summary'
+passed=$(grep -c '^ok ' "$log" || true)
+failed=$(grep -c '^FAIL	' "$log" || true)
+grep -E '^ *--- FAIL' "$log" || true
+grep '^FAIL	' "$log" || true
+echo "$passed packages passed, $failed failed, in $((SECONDS - started)) s"
+[ "$status" -eq 0 ] && echo 'everything holds' || echo 'something does not hold; see above'
+exit "$status"

@@ -1,0 +1,169 @@
+package test
+
+import (
+	"errors"
+	"fmt"
+	"html"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// looks are the ways in which every page is drawn.
+var looks = []struct {
+	name string
+	look look
+}{
+	{"desktop-light", look{width: 1280, height: 800}},
+	{"desktop-dark", look{width: 1280, height: 800, dark: true}},
+	{"phone-light", look{width: 390, height: 844}},
+	{"phone-dark", look{width: 390, height: 844, dark: true}},
+}
+
+// TestDrawEveryPage draws every page and letter of the demo into the folder that REKEY_SCREENSHOTS names, and an
+// index.html beside them. It checks nothing: it is for looking at (make screenshots).
+func TestDrawEveryPage(t *testing.T) {
+	dir := os.Getenv("REKEY_SCREENSHOTS")
+	if dir == "" {
+		t.Skip("REKEY_SCREENSHOTS names no folder")
+	}
+	d := newDemo(t)
+	for _, setting := range []string{"customer/password/min_time_between_password_reset_requests",
+		"customer/password/max_number_password_reset_requests", "customer/password/max_requests_per_client"} {
+		if _, complaint, exit := command(t, "", "config", "set", setting, "0", "--data", d.data); exit != 0 {
+			t.Fatal(complaint)
+		}
+	}
+	album := &album{t: t, dir: dir}
+	// The console comes first, while its customers' histories are those that the demo made up.
+	for _, sc := range consoleScenes {
+		album.draw("console", sc.name, func(b *tab) { sc.show(d.stage(d.lune), b) })
+	}
+	for _, view := range []struct {
+		language, front string
+		speaker         person // a customer who has the letters of the store in this language
+	}{{"en", d.lune, d.people[0]}, {"fr", d.fr, d.people[1]}} {
+		for _, sc := range storefrontScenes {
+			album.draw(view.language, sc.name, func(b *tab) { sc.show(d.stage(view.front), b) })
+		}
+		for name, id := range d.everyLetter(view.front, view.speaker) {
+			album.draw(view.language+"-letters", name, func(b *tab) { b.visit(d.mailbox + "/messages/" + id + "/frame") })
+		}
+	}
+	other := d.stage(d.other)
+	other.email, other.word = d.people[2].name, d.people[2].password
+	for _, sc := range storefrontScenes[:2] {
+		album.draw("second-store", sc.name, func(b *tab) { sc.show(other, b) })
+	}
+	album.draw("mailbox", "list", func(b *tab) { b.visit(d.mailbox) })
+	album.draw("mailbox", "letter", func(b *tab) { b.visit(d.mailbox + "/messages/" + d.letters()[0].ID) })
+	album.bind()
+}
+
+// stage is the demo with one of its store views in front.
+func (d *demo) stage(front string) *stage {
+	camille, boss := d.people[0], d.people[4]
+	return &stage{front: front, console: strings.TrimSuffix(d.console, "/admin"), known: "camille",
+		email: camille.name, word: camille.password, admin: boss.name, adminPW: boss.password,
+		link: func(t *testing.T) string {
+			before := d.letters()
+			b := newTab(t, look{})
+			b.visit(front + accounts + "forgotpassword")
+			b.send("email", camille.name)
+			return recoveryLink.FindString(d.letter(camille.name, aLink, before).Text)
+		}}
+}
+
+// everyLetter makes the demo send each kind of letter from a store view, and gives their numbers in the mailbox.
+func (d *demo) everyLetter(front string, speaker person) map[string]string {
+	d.t.Helper()
+	known, newcomer := speaker.name, "zoe."+speaker.name
+	st, found := d.stage(front), map[string]string{}
+	take := func(name, to string, act func(b *tab)) arrived {
+		before := d.letters()
+		b := newTab(d.t, look{})
+		act(b)
+		letter := d.letter(to, "", before)
+		found[name] = letter.ID
+		return letter
+	}
+	register := func(email string) func(b *tab) {
+		return func(b *tab) {
+			b.visit(front + accounts + "create")
+			b.send("firstname", "Zoé", "lastname", "Lindqvist-Montgomery", "email", email,
+				"password", newPassword, "password_confirmation", newPassword)
+		}
+	}
+	forgot := take("forgot", known, func(b *tab) {
+		b.visit(front + accounts + "forgotpassword")
+		b.send("email", known)
+	})
+	take("changed", known, func(b *tab) {
+		b.visit(recoveryLink.FindString(forgot.Text))
+		b.send("password", speaker.password, "password_confirmation", speaker.password)
+	})
+	take("by-store", known, func(b *tab) {
+		st.open(b, "/admin/customers?q="+known)
+		b.press("Edit")
+		b.press("Reset Password")
+	})
+	take("already-registered", known, register(known))
+	confirm := take("confirm", newcomer, register(newcomer))
+	take("welcome", newcomer, func(b *tab) {
+		b.visit(anAddress.FindString(confirm.Text))
+		b.send("password", newPassword)
+	})
+	return found
+}
+
+// album is a folder of pictures.
+type album struct {
+	t     *testing.T
+	dir   string
+	pages []string // HTML of the index
+}
+
+// draw shows a page once and draws it in each look.
+func (a *album) draw(chapter, name string, show func(b *tab)) {
+	a.t.Helper()
+	a.t.Run(chapter+"/"+name, func(t *testing.T) {
+		b := newTab(t, looks[0].look)
+		show(b)
+		row := fmt.Sprintf("<h2>%s · %s</h2>", html.EscapeString(chapter), html.EscapeString(name))
+		for _, l := range looks {
+			b.wearWhole(l.look)
+			file := filepath.Join(chapter, name+"-"+l.name+".png")
+			path := filepath.Join(a.dir, file)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, b.screenshot(), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+			row += fmt.Sprintf(`<img src="%s" alt="%s" loading="lazy">`, filepath.ToSlash(file), l.name)
+		}
+		a.pages = append(a.pages, row)
+	})
+}
+
+// wearWhole wears a look in a window that is as high as the page, so that what sticks to the window's edges is drawn
+// where a person sees it. A dialog belongs to the middle of the usual window.
+func (b *tab) wearWhole(l look) {
+	b.t.Helper()
+	b.wear(l)
+	const tallest = 6000 // pixels; a long list shows enough of itself by then
+	if !script[bool](b, `!!document.querySelector('dialog[open]')`) {
+		l.height = min(max(l.height, script[int](b, `document.documentElement.scrollHeight`)), tallest)
+		b.wear(l)
+	}
+}
+
+// bind writes the index of the album.
+func (a *album) bind() {
+	a.t.Helper()
+	page := `<!doctype html><meta charset="utf-8"><title>Pages and letters</title>
+<style>body { font: 14px system-ui; margin: 24px } img { max-height: 480px; margin: 0 16px 16px 0; border: 1px solid #ccc; vertical-align: top }</style>
+` + strings.Join(a.pages, "\n")
+	if err := os.WriteFile(filepath.Join(a.dir, "index.html"), []byte(page), 0o644); err != nil {
+		a.t.Fatal(err)
+	}
+	a.t.Logf("%d pages are drawn; look at %s", len(a.pages), filepath.Join(a.dir, "index.html"))
+}

@@ -1,0 +1,239 @@
+package test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net"
+	"net/mail"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+)
+
+// delivery bounds how long a letter may take from the request to the post office. It covers the first retry of a
+// refused letter, which comes after some five seconds, with jitter.
+const delivery = 30 * time.Second
+
+// post is a real SMTP server: the post office that the store hands its letters to. It answers as it is told and keeps
+// what it accepted.
+type post struct {
+	t      *testing.T
+	server *smtp.Server
+	addr   string
+
+	mu      sync.Mutex
+	kept    []letter
+	answer  func(l letter, try int) *smtp.SMTPError // nil: everything is welcome
+	tries   map[string]int                          // deliveries attempted, by recipient
+	changed chan struct{}                           // closed and replaced when something arrived
+}
+
+// letter is one accepted message.
+type letter struct {
+	t          *testing.T
+	from, to   string // of the envelope
+	header     mail.Header
+	subject    string
+	text, html string
+	raw        string
+}
+
+func newPost(t *testing.T) *post {
+	t.Helper()
+	p := &post{t: t, tries: map[string]int{}, changed: make(chan struct{})}
+	p.server = smtp.NewServer(p)
+	p.server.Domain = "post.example"
+	p.server.EnableSMTPUTF8 = true
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.addr = listener.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- p.server.Serve(listener) }()
+	t.Cleanup(func() {
+		p.server.Close()
+		if err := <-served; err != nil && !errors.Is(err, smtp.ErrServerClosed) {
+			t.Errorf("the SMTP server ended: %v", err)
+		}
+	})
+	return p
+}
+
+// url is the value of --smtp that leads here.
+func (p *post) url() string { return "smtp://" + p.addr + "?starttls=never" }
+
+// answering makes the post office answer each letter with what f says; nil accepts it. try counts the deliveries to
+// that recipient, from 1. Letters are shown to f one at a time.
+func (p *post) answering(f func(l letter, try int) *smtp.SMTPError) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answer = f
+}
+
+// letters are the accepted letters to a recipient in the order of their arrival.
+func (p *post) letters(to string) []letter {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var found []letter
+	for _, l := range p.kept {
+		if l.to == to {
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
+// wait gives the nth letter to a recipient, from 1, as soon as it is there.
+func (p *post) wait(to string, n int) letter {
+	p.t.Helper()
+	deadline := time.After(delivery)
+	for {
+		p.mu.Lock()
+		changed := p.changed
+		p.mu.Unlock()
+		if found := p.letters(to); len(found) >= n {
+			return found[n-1]
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			p.t.Fatalf("letter %d to %s did not come within %v; %d came", n, to, delivery, len(p.letters(to)))
+		}
+	}
+}
+
+// total is the number of accepted letters.
+func (p *post) total() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.kept)
+}
+
+// NewSession is called by the SMTP server for each connection.
+func (p *post) NewSession(*smtp.Conn) (smtp.Session, error) { return &postSession{post: p}, nil }
+
+type postSession struct {
+	post     *post
+	from, to string
+}
+
+func (s *postSession) Reset()                                      { s.from, s.to = "", "" }
+func (s *postSession) Logout() error                               { return nil }
+func (s *postSession) Mail(from string, _ *smtp.MailOptions) error { s.from = from; return nil }
+func (s *postSession) Rcpt(to string, _ *smtp.RcptOptions) error   { s.to = to; return nil }
+
+func (s *postSession) Data(r io.Reader) error {
+	raw, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	l, err := parseLetter(raw)
+	if err != nil {
+		s.post.t.Errorf("a letter to %s cannot be read: %v\n%s", s.to, err, raw)
+		return &smtp.SMTPError{Code: 554, Message: err.Error()}
+	}
+	l.t, l.from, l.to = s.post.t, s.from, s.to
+
+	p := s.post
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tries[s.to]++
+	if p.answer != nil {
+		if refusal := p.answer(l, p.tries[s.to]); refusal != nil {
+			return refusal
+		}
+	}
+	p.kept = append(p.kept, l)
+	close(p.changed)
+	p.changed = make(chan struct{})
+	return nil
+}
+
+func parseLetter(raw []byte) (letter, error) {
+	m, err := mail.ReadMessage(bytes.NewReader(raw))
+	if err != nil {
+		return letter{}, err
+	}
+	l := letter{header: m.Header, raw: string(raw)}
+	if l.subject, err = new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject")); err != nil {
+		return letter{}, err
+	}
+	err = l.read(m.Header.Get("Content-Type"), m.Header.Get("Content-Transfer-Encoding"), m.Body)
+	return l, err
+}
+
+// read takes in one part of a letter, and the parts within it.
+func (l *letter) read(contentType, encoding string, body io.Reader) error {
+	kind, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return fmt.Errorf("content type %q: %w", contentType, err)
+	}
+	if strings.HasPrefix(kind, "multipart/") {
+		parts := multipart.NewReader(body, params["boundary"])
+		for {
+			part, err := parts.NextRawPart()
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if err := l.read(part.Header.Get("Content-Type"), part.Header.Get("Content-Transfer-Encoding"), part); err != nil {
+				return err
+			}
+		}
+	}
+	switch strings.ToLower(encoding) {
+	case "quoted-printable":
+		body = quotedprintable.NewReader(body)
+	case "base64":
+		body = base64.NewDecoder(base64.StdEncoding, body)
+	}
+	text, err := io.ReadAll(body)
+	switch kind {
+	case "text/plain":
+		l.text = string(text)
+	case "text/html":
+		l.html = string(text)
+	}
+	return err
+}
+
+var recoveryLink = regexp.MustCompile(`https?://[^\s"<>]+/customer/account/createpassword\?token=[A-Za-z0-9_-]+`)
+
+// link is the recovery link of the letter; both twins must have it, and only that one.
+func (l letter) link() string {
+	l.t.Helper()
+	inText, inHTML := recoveryLink.FindAllString(l.text, -1), recoveryLink.FindAllString(l.html, -1)
+	if len(inText) == 0 || len(inHTML) == 0 {
+		l.t.Fatalf("no recovery link in the letter %q:\n%s", l.subject, l.raw)
+	}
+	for _, other := range append(inText, inHTML...) {
+		if other != inText[0] {
+			l.t.Errorf("the letter has two links: %s and %s", inText[0], other)
+		}
+	}
+	return inText[0]
+}
+
+// secret is what makes the link of the letter work.
+func (l letter) secret() string {
+	l.t.Helper()
+	u, err := url.Parse(l.link())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return u.Query().Get("token")
+}
