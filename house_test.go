@@ -29,7 +29,8 @@ var floors = [][]string{
 	{"recovery"},                       // use
 	{"token"},                          // enter, by program
 	{"signin"},                         // enter, in person
-	{"customer", "admin"},              // people
+	{"customer"},                       // people who buy
+	{"admin"},                          // people who run the store
 	{"mail", "limit", "shop", "audit"}, // records
 	{"db", "secret", "fault", "lang"},  // ground
 }
@@ -56,7 +57,7 @@ var owners = map[string]string{
 	"sessions":     "signin",
 	"integrations": "token", "tokens": "token", "token_holders": "token",
 	"oauth2_clients": "token",
-	"links": "recovery",
+	"links":          "recovery",
 }
 
 // published are the views that an owner offers to everybody for reading.

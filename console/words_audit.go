@@ -25,6 +25,7 @@ var actions = map[string]string{
 	audit.Registered:        "New account asked for",
 	audit.CustomerCreated:   "Customer created",
 	audit.CustomerUpdated:   "Customer changed",
+	audit.CustomerDeleted:   "Customer deleted",
 	audit.CustomersImported: "Customers imported",
 	audit.SettingChanged:    "Setting changed",
 	audit.WebsiteCreated:    "Website created",
@@ -37,15 +38,6 @@ var actions = map[string]string{
 	audit.AdminSignedOut:    "Administrator signed out",
 	audit.AdminSignInFail:   "Administrator's sign-in refused",
 	audit.AdminLocked:       "Administrator locked",
-	audit.WebhookCreated:    "Webhook created",
-	audit.WebhookChanged:    "Webhook changed",
-	audit.WebhookDeleted:    "Webhook deleted",
-	audit.WebhookReplayed:   "Event sent again",
-
-	audit.IntegrationCreated:    "Integration created",
-	audit.IntegrationActivated:  "Integration activated",
-	audit.IntegrationAuthorized: "Integration fetched its access token",
-	audit.IntegrationDeleted:    "Integration deleted",
 }
 
 func actionName(action string) string {
@@ -81,8 +73,6 @@ func actorKind(a audit.Actor) string {
 		return "Administrator"
 	case a.Kind == audit.Shopper && a.Name != "":
 		return "Customer"
-	case a.Kind == audit.Integration && a.Name != "":
-		return "Integration"
 	}
 	return ""
 }

@@ -81,16 +81,18 @@ func Open(ctx context.Context, rawURL string, o Options) (*DB, error) {
 	return d, nil
 }
 
-// Redact returns a database URL without its password, for people and logs.
+// Redact returns a database URL without what may be secret in it (user's password, query), for people and logs.
 func Redact(rawURL string) string {
-	u, err := url.Parse(rawURL)
-	if err != nil || u.User == nil {
-		if err != nil {
-			return "(an address that cannot be read)"
-		}
+	if strings.HasPrefix(rawURL, "sqlite:") {
 		return rawURL
 	}
-	u.User = url.User(u.User.Username())
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "(an address that cannot be read)"
+	}
+	if u.User != nil {
+		u.User = url.User(u.User.Username())
+	}
 	u.RawQuery = ""
 	return u.String()
 }

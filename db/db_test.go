@@ -166,8 +166,13 @@ func TestIDsComeBackAsTheyWere(t *testing.T) {
 }
 
 func TestPasswordsNeverShowInAnAddress(t *testing.T) {
-	got := db.Redact("postgres://shop:very-secret@db/rekey?sslmode=require&password=also")
-	if got != "postgres://shop@db/rekey" {
-		t.Fatalf("got %s", got)
+	for given, want := range map[string]string{
+		"postgres://shop:very-secret@db/rekey?sslmode=require&password=also": "postgres://shop@db/rekey",
+		"postgres://db/rekey?user=shop&password=very-secret":                 "postgres://db/rekey",
+		"sqlite:/var/lib/rekey/rekey.db":                                     "sqlite:/var/lib/rekey/rekey.db",
+	} {
+		if got := db.Redact(given); got != want {
+			t.Errorf("%s gave %s", given, got)
+		}
 	}
 }

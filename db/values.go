@@ -32,6 +32,15 @@ func ParseID(s string) (ID, error) {
 	return ID(b), nil
 }
 
+// MarshalText lets logs and JSON show what String does.
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (id *ID) UnmarshalText(b []byte) (err error) {
+	*id, err = ParseID(string(b))
+	return err
+}
+
 // IsZero tells whether there is no id.
 func (id ID) IsZero() bool { return id == ID{} }
 
