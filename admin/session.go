@@ -35,59 +35,13 @@ func incorrect() error {
 		"The account sign-in was incorrect or your account is disabled temporarily. Please wait and try again later.")
 }
 
-// SignIn checks a name and password. The attempt is counted before the password is checked. Errors: fault
-// Unauthenticated, alike for every reason; fault Limited by client address; secret.ErrBusy.
+// SignIn checks a name and password and begins a session. Errors: those of prove.
 func (s *Service) SignIn(ctx context.Context, name string, password secret.Text, o audit.Origin) (Opened, error) {
-	snap, err := s.Shop.Load(ctx)
+	who, rehashed, err := s.prove(ctx, name, password, o)
 	if err != nil {
 		return Opened{}, err
 	}
-	name = strings.ToLower(strings.TrimSpace(name))
-	name = name[:min(len(name), 64)]
-	lock := limit.Lock{Name: lockName, Failures: snap.Int(shop.AdminLockoutFailures), Pause: snap.Duration(shop.AdminLockoutThreshold)}
-	var attempt limit.Attempt
-	var who Admin
-	var refused error
-	err = s.DB.Write(ctx, func(tx *db.Tx) error {
-		refused = nil
-		v, err := limit.Take(ctx, tx, limit.Rule{Name: "admin sign-in", Max: maxPerClient, Window: time.Hour}, o.Network())
-		if err != nil {
-			return err
-		}
-		if !v.Allowed {
-			refused = fault.Until("limit.client", "Too many sign-ins were tried from your network. Please wait and try again later.", v.NextAt)
-			return nil
-		}
-		if attempt, err = limit.Try(ctx, tx, lock, name); err != nil {
-			return err
-		}
-		who, err = scan(tx.Row(ctx, "SELECT "+columns+" FROM admins WHERE username_canon = $1", name))
-		if fault.Is(err, fault.NotFound) {
-			return nil
-		}
-		return err
-	})
-	if err = firstOf(err, refused); err != nil {
-		return Opened{}, err
-	}
-	stored := who.hash
-	if attempt.Locked || !who.Active {
-		stored = "" // the same work, and never right
-	}
-	ok, outdated, err := s.Hasher.Verify(ctx, stored, password)
-	if err != nil {
-		return Opened{}, err
-	}
-	if !ok {
-		return Opened{}, firstOf(s.failed(ctx, name, attempt, who, o), incorrect())
-	}
-	var rehashed string
-	if outdated {
-		if rehashed, err = s.Hasher.Hash(ctx, password); err != nil {
-			return Opened{}, err
-		}
-	}
-	return s.open(ctx, who, rehashed, snap.Duration(shop.AdminSessionLifetime), o)
+	return s.open(ctx, who, rehashed, o)
 }
 
 func (s *Service) failed(ctx context.Context, name string, a limit.Attempt, who Admin, o audit.Origin) error {
@@ -101,9 +55,14 @@ func (s *Service) failed(ctx context.Context, name string, a limit.Attempt, who 
 	})
 }
 
-func (s *Service) open(ctx context.Context, who Admin, rehashed string, idle time.Duration, o audit.Origin) (Opened, error) {
+func (s *Service) open(ctx context.Context, who Admin, rehashed string, o audit.Origin) (Opened, error) {
+	snap, err := s.Shop.Load(ctx)
+	if err != nil {
+		return Opened{}, err
+	}
+	idle := snap.Duration(shop.AdminSessionLifetime)
 	opened := Opened{Admin: who, Secret: secret.Random()}
-	err := s.DB.Write(ctx, func(tx *db.Tx) error {
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		now, err := tx.Now(ctx)
 		if err != nil {
 			return err

@@ -64,6 +64,7 @@ type words struct {
 // itself, with Commerce's status for its kind.
 var texts = map[string]words{
 	// The token or the password was not right. Commerce answers 401 to an address that is not confirmed as well.
+	"admin.incorrect":        {status: 401, message: "The account sign-in was incorrect or your account is disabled temporarily. Please wait and try again later."},
 	"signin.incorrect":       {status: 401, message: "The account sign-in was incorrect or your account is disabled temporarily. Please wait and try again later."},
 	"signin.unconfirmed":     {status: 401, message: "This account isn't confirmed. Verify and try again."},
 	"password.current_wrong": {status: 401, message: "The password doesn't match this account. Verify the password and try again."},
@@ -83,6 +84,10 @@ var texts = map[string]words{
 	"name.required":  {message: requiredText, names: []string{"fieldName"}},
 	"name.too_long":  {message: `"%fieldName" may have at most %Max characters.`, names: []string{"fieldName", "Max"}},
 	"name.invalid":   {message: `"%fieldName" contains characters that do not belong in a name.`, names: []string{"fieldName"}},
+
+	// A search.
+	"search.value":     {message: `Invalid value of "%value" provided for the %fieldName field.`, names: []string{"value", "fieldName"}},
+	"search.page_size": {message: "Maximum SearchCriteria pageSize is %max", names: []string{"max"}},
 
 	// What the request itself lacks or has too much of.
 	keyRequired: {message: requiredText, names: []string{"fieldName"}},

@@ -1,4 +1,5 @@
 // Package api is the programs' door: the REST endpoints of Adobe Commerce that concern accounts, passwords and tokens.
+// Administrators and integrations call the same addresses as in Commerce, with the rights that they were given.
 //
 // Promises:
 //   - Paths, bodies, texts and status codes are Adobe Commerce's, so that an existing client goes on by changing its base
@@ -10,7 +11,8 @@
 //     customer's name. A token is good at its own website only.
 //   - No rule of the store is here: each handler reads, asks one use case and renders. Which error reads how is said
 //     in one table.
-//   - openapi.yaml describes all of it, and the tests hold each request and answer to it.
+//   - GraphQL (Graph) answers the same questions from the same use cases, with Commerce's operations, categories and texts.
+//   - openapi.yaml describes all of REST, and the tests hold each request and answer to it.
 package api
 
 import (
@@ -18,6 +20,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/recovery"
@@ -34,33 +37,57 @@ type API struct {
 	DB        *db.DB
 	Shop      *shop.Shop
 	Customers *customer.Service
+	Admins    *admin.Service
 	Tokens    *token.Service
 	Recovery  *recovery.Service
 	Log       *slog.Logger
 
 	routes []route
 	schema []byte
+	docs   []byte
 }
 
 // route is one address and what answers it. Its path begins after /rest and the store code; a segment in braces matches
-// anything.
+// anything, {customerId} digits only. Of several that match the first counts.
 type route struct {
 	method, path string
 	handle       func(*call) (answer any, err error)
-	self         bool // for a customer's own token only
+	self         bool        // for a customer's own token only
+	right        admin.Right // for administrators and integrations that have it
+	page         bool        // answers browsers too: any Accept will do
 
 	segments []string
 }
 
 var routes = []route{
-	{method: "GET", path: "/schema", handle: (*call).describe},
+	{method: "GET", path: "/schema", handle: (*call).describe, page: true},
+	{method: "GET", path: "/docs", handle: (*call).showDocs, page: true},
+	{method: "GET", path: "/docs.css", handle: (*call).styleDocs, page: true},
 
 	{method: "POST", path: "/V1/integration/customer/token", handle: (*call).issueToken},
+	{method: "POST", path: "/V1/integration/admin/token", handle: (*call).issueAdminToken},
 	{method: "POST", path: "/V1/integration/customer/revoke-customer-token", handle: (*call).revokeTokens, self: true},
 
+	{method: "POST", path: "/V1/customers", handle: (*call).createCustomer},
 	{method: "GET", path: "/V1/customers/me", handle: (*call).showMe, self: true},
 	{method: "PUT", path: "/V1/customers/me", handle: (*call).changeMe, self: true},
+	{method: "PUT", path: "/V1/customers/me/activate", handle: (*call).activateMe},
 	{method: "POST", path: "/V1/customers/isEmailAvailable", handle: (*call).isEmailAvailable},
+	{method: "PUT", path: "/V1/customers/{email}/activate", handle: (*call).activate, right: admin.EditCustomers},
+	{method: "POST", path: "/V1/customers/confirm", handle: (*call).resendConfirmation, right: admin.EditCustomers},
+	{method: "PUT", path: "/V1/customers/validate", handle: (*call).validate, right: admin.EditCustomers},
+
+	{method: "GET", path: "/V1/customers/search", handle: (*call).search, right: admin.ViewCustomers},
+	{method: "GET", path: "/V1/customers/{customerId}", handle: (*call).showCustomer, right: admin.ViewCustomers},
+	{method: "PUT", path: "/V1/customers/{customerId}", handle: (*call).changeCustomer, right: admin.EditCustomers},
+	{method: "DELETE", path: "/V1/customers/{customerId}", handle: (*call).deleteCustomer, right: admin.DeleteCustomers},
+	{method: "GET", path: "/V1/customers/{customerId}/confirm", handle: (*call).confirmation, right: admin.EditCustomers},
+	{method: "GET", path: "/V1/customers/{customerId}/permissions/readonly", handle: (*call).readonly, right: admin.ViewCustomers},
+	{method: "GET", path: "/V1/customers/{customerId}/tokens", handle: (*call).listTokens, right: admin.ViewCustomers},
+	{method: "DELETE", path: "/V1/customers/{customerId}/tokens", handle: (*call).forceSignIn, right: admin.ForceSignIn},
+	{method: "DELETE", path: "/V1/customers/{customerId}/tokens/{tokenId}", handle: (*call).revokeToken, right: admin.ForceSignIn},
+	{method: "POST", path: "/V1/customers/{customerId}/password-reset", handle: (*call).sendReset, right: admin.ResetPassword},
+	{method: "POST", path: "/V1/customers/{customerId}/unlock", handle: (*call).unlock, right: admin.UnlockCustomer},
 
 	{method: "PUT", path: "/V1/customers/password", handle: (*call).requestReset},
 	{method: "GET", path: "/V1/customers/{customerId}/password/resetLinkToken/{resetPasswordLinkToken}", handle: (*call).checkLink},
@@ -75,7 +102,10 @@ func (a *API) Prepare() (err error) {
 		r.segments = strings.Split(r.path[1:], "/")
 		a.routes[i] = r
 	}
-	a.schema, err = schemaJSON()
+	if a.schema, err = schemaJSON(); err != nil {
+		return err
+	}
+	a.docs, err = docsPage()
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
@@ -30,6 +31,8 @@ type call struct {
 	view   *shop.View
 	named  bool // the request says which website it means, by a store code or by its host
 	bearer token.Bearer
+	who    caller       // on routes for the store's staff
+	permit admin.Permit // for the right of the route
 }
 
 func (c *call) serve() error {
@@ -41,22 +44,54 @@ func (c *call) serve() error {
 	if err != nil {
 		return err
 	}
-	if !acceptsJSON(c.r) {
+	if !route.page && !acceptsJSON(c.r) {
 		return notAcceptable(c.r)
+	}
+	wanted, err := projection(c.r) // before anything is done
+	if err != nil {
+		return err
 	}
 	if err := c.enter(code); err != nil {
 		return err
 	}
 	if route.self {
-		if err := c.identify(); err != nil {
-			return err
-		}
+		err = c.identify()
+	} else if route.right != "" {
+		err = c.authorize(route.right)
+	}
+	if err != nil {
+		return err
 	}
 	answer, err := route.handle(c)
 	if err != nil {
 		return err
 	}
+	if shown, ok := answer.(document); ok {
+		return shown.write(c.w)
+	}
+	if answer, err = wanted.of(answer); err != nil {
+		return err
+	}
 	return render(c.w, http.StatusOK, answer)
+}
+
+// authorize finds out which administrator or integration calls and takes its permit for a right. Guests and customers read
+// which resource they lack, as in Commerce.
+func (c *call) authorize(right admin.Right) (err error) {
+	c.who, err = c.caller(c.r)
+	if fault.Is(err, fault.Unauthenticated) && !c.signed() {
+		return notGranted(right)
+	}
+	if err != nil {
+		return err
+	}
+	c.permit, err = c.who.allow(right)
+	return err
+}
+
+// signed tells whether the request carries an OAuth 1.0a signature, whose refusal says what is wrong with it.
+func (c *call) signed() bool {
+	return token.IsSigned(c.r.Header.Get("Authorization"), c.r.URL.RawQuery)
 }
 
 // split takes a path apart: the store code, if there is one, and the rest, which begins with "V1" or is "schema". ok is
@@ -110,7 +145,10 @@ func (c *call) find(segments []string) (route, error) {
 
 func (r route) matches(segments []string) bool {
 	return slices.EqualFunc(r.segments, segments, func(pattern, given string) bool {
-		_, anything := parameter(pattern)
+		name, anything := parameter(pattern)
+		if name == "customerId" { // otherwise /customers/me would be one with every word behind /customers
+			return given != "" && strings.Trim(given, "0123456789") == ""
+		}
 		return anything && given != "" || pattern == given
 	})
 }

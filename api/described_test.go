@@ -1,7 +1,9 @@
 package api
 
 import (
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,8 +47,18 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 		if !ok {
 			t.Errorf("%s %s is not in openapi.yaml", r.method, r.path)
 		}
-		if r.self != (len(operation.Security) > 0) {
-			t.Errorf("%s %s: openapi.yaml disagrees about whether it needs a token", r.method, r.path)
+		var callers []string
+		for _, one := range operation.Security {
+			callers = slices.AppendSeq(callers, maps.Keys(one))
+		}
+		var want []string
+		if r.self {
+			want = []string{"customer"}
+		} else if r.right != "" {
+			want = []string{"staff", "integration"}
+		}
+		if !slices.Equal(callers, want) {
+			t.Errorf("%s %s: openapi.yaml says that it is for %v, and the route for %v", r.method, r.path, callers, want)
 		}
 	}
 	for path, operations := range described.Paths {

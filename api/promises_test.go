@@ -326,9 +326,9 @@ func TestACustomerChangesTheirName(t *testing.T) {
 		}
 		rows := []struct{ body, want, why string }{
 			{`{"customer":{"email":"other@lune.test"}}`, fixed("email"), "another address needs its owner's word"},
-			{`{"customer":{"gender":1}}`, fixed("gender"), "what is not kept is not lost in silence"},
-			{`{"customer":{"addresses":[{"city":"Paris"}]}}`, fixed("addresses"), "nor is an address book"},
-			{`{"customer":{"extension_attributes":{"is_subscribed":true}}}`, fixed("extension_attributes"), "nor is a newsletter"},
+			{`{"customer":{"loyalty_points":7}}`, fixed("loyalty_points"), "what is not kept is not lost in silence"},
+			{`{"customer":{"extension_attributes":{"company":"x"}}}`, fixed("company"), "nor is an extension"},
+			{`{"customer":{"gender":4}}`, `{"message":"gender is 1 (male), 2 (female) or 3 (not specified)."}`, "no gender"},
 			{`{"customer":{"password":"x"}}`, fixed("password"), "nobody sets a password here"},
 			{`{"customer":{"firstname":""}}`, `{"message":"\"%fieldName\" is required. Enter and try again.","parameters":{"fieldName":"firstname"}}`, "no name"},
 			{`{"customer":{"lastname":"<b>"}}`, `{"message":"\"%fieldName\" contains characters that do not belong in a name.","parameters":{"fieldName":"lastname"}}`, "no name either"},

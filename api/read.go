@@ -39,15 +39,11 @@ type fields struct {
 
 // body reads the request's body. Errors: faults and refusals with status 400, 413 or 415.
 func (c *call) body() (*fields, error) {
-	raw, err := io.ReadAll(io.LimitReader(c.r.Body, web.MaxBody+1))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) || len(raw) > web.MaxBody {
-		return nil, bodyTooLarge()
-	}
+	raw, err := readBody(c.r)
 	if err != nil {
-		return nil, undecodable("The body broke off.")
+		return nil, err
 	}
-	if len(bytes.TrimSpace(raw)) == 0 {
+	if len(raw) == 0 {
 		return &fields{}, nil // every field is missing then, and the answer says so
 	}
 	if err := checkMedia(c.r); err != nil {
@@ -58,6 +54,19 @@ func (c *call) body() (*fields, error) {
 		return nil, err
 	}
 	return &fields{members: members}, nil
+}
+
+// readBody reads a body within its limit, without the white space around it.
+func readBody(r *http.Request) ([]byte, error) {
+	raw, err := io.ReadAll(io.LimitReader(r.Body, web.MaxBody+1))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) || len(raw) > web.MaxBody {
+		return nil, bodyTooLarge()
+	}
+	if err != nil {
+		return nil, undecodable("The body broke off.")
+	}
+	return bytes.TrimSpace(raw), nil
 }
 
 // checkMedia demands JSON by name: a form of a foreign page can send JSON as text/plain without asking anybody.

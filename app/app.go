@@ -166,6 +166,11 @@ func (s *server) run(ctx context.Context) error {
 	if s.letters != nil {
 		working.Go(func() { s.letters.run(background) })
 	}
+	working.Go(func() {
+		if err := s.house.Webhooks.Run(background, s.Log, s.metrics.observeLetter); err != nil {
+			s.Log.Error("events are told no more", "error", err)
+		}
+	})
 	working.Go(func() { s.house.keepClean(background, s.Log) })
 
 	failed := make(chan error, len(handlers))

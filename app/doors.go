@@ -8,6 +8,7 @@ import (
 	"github.com/rekeyhq/rekey/api"
 	"github.com/rekeyhq/rekey/console"
 	"github.com/rekeyhq/rekey/storefront"
+	"github.com/rekeyhq/rekey/token"
 	"github.com/rekeyhq/rekey/web"
 )
 
@@ -18,19 +19,27 @@ type door struct {
 }
 
 // doors are the open doors of the house.
-type doors struct{ storefront, console, api door }
+type doors struct{ storefront, console, api, graphql, handshake, oauth2 door }
 
 func (s *server) openDoors() (doors, error) {
 	h := s.house
-	shoppers := &storefront.Storefront{Shop: h.Shop, Customers: h.Customers, SignIn: h.SignIn, Recovery: h.Recovery, Log: s.Log}
-	staff := &console.Console{DB: h.DB, Shop: h.Shop, Admins: h.Admins, SignIn: h.SignIn, Tokens: h.Tokens, Recovery: h.Recovery, Log: s.Log}
-	programs := &api.API{DB: h.DB, Shop: h.Shop, Customers: h.Customers, Tokens: h.Tokens, Recovery: h.Recovery, Log: s.Log}
+	connect := &token.OAuth2{DB: h.DB, Key: h.Key}
+	shoppers := &storefront.Storefront{Shop: h.Shop, Customers: h.Customers, SignIn: h.SignIn, Recovery: h.Recovery, Connect: connect, Log: s.Log}
+	staff := &console.Console{DB: h.DB, Shop: h.Shop, Admins: h.Admins, SignIn: h.SignIn, Tokens: h.Tokens, Webhooks: h.Webhooks, Recovery: h.Recovery, Log: s.Log}
+	programs := &api.API{DB: h.DB, Shop: h.Shop, Customers: h.Customers, Admins: h.Admins, Tokens: h.Tokens, Recovery: h.Recovery, Log: s.Log}
 	for _, prepare := range []func() error{shoppers.Prepare, staff.Prepare, programs.Prepare} {
 		if err := prepare(); err != nil {
 			return doors{}, err
 		}
 	}
-	return doors{storefront: door{shoppers, shoppers.Fail}, console: door{staff, staff.Fail}, api: door{programs, api.Fail}}, nil
+	graph, err := api.NewGraph(programs)
+	if err != nil {
+		return doors{}, err
+	}
+	return doors{storefront: door{shoppers, shoppers.Fail}, console: door{staff, staff.Fail}, api: door{programs, api.Fail},
+		graphql:   door{graph, api.FailGraph},
+		handshake: door{http.HandlerFunc(programs.ServeOAuth), api.FailOAuth},
+		oauth2:    door{&api.OAuth2{Shop: h.Shop, Server: connect, Log: s.Log}, api.FailOAuth2}}, nil
 }
 
 // handlers gives each listener what it serves.
@@ -68,6 +77,12 @@ func (d doors) public(withConsole bool) door {
 			return d.console
 		case strings.HasPrefix(path, api.Root):
 			return d.api
+		case path == api.GraphPath:
+			return d.graphql
+		case path == api.RequestTokenPath || path == api.AccessTokenPath:
+			return d.handshake
+		case api.IsOAuth2(path):
+			return d.oauth2
 		}
 		return d.storefront
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/signin"
 	"github.com/rekeyhq/rekey/token"
+	"github.com/rekeyhq/rekey/webhook"
 )
 
 // databaseFile is the name of the embedded database in the data folder.
@@ -73,6 +74,7 @@ type House struct {
 	SignIn    *signin.Service
 	Tokens    *token.Service
 	Recovery  *recovery.Service
+	Webhooks  *webhook.Service
 }
 
 // Opening says how to open a Place.
@@ -144,8 +146,9 @@ func (p Place) furnish(d *db.DB, key secret.Key, o Opening) *House {
 	h.Customers = &customer.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Key: key}
 	h.Admins = &admin.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher}
 	h.SignIn = &signin.Service{DB: d, Hasher: h.Hasher}
-	h.Tokens = &token.Service{DB: d, SignIn: h.SignIn}
+	h.Tokens = &token.Service{DB: d, SignIn: h.SignIn, Shop: h.Shop, Key: key}
 	h.Recovery = &recovery.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Key: key, SignIn: h.SignIn}
+	h.Webhooks = &webhook.Service{DB: d, Shop: h.Shop, Key: key}
 	return h
 }
 

@@ -36,8 +36,11 @@ var sweeps = []sweep{
 	}},
 	{"sessions", signin.Sweep},
 	{"tokens", token.Sweep},
+	{"nonces of signed calls", token.SweepNonces},
+	{"activations of integrations", token.SweepHandshakes},
 	{"links", recovery.Sweep},
 	{"registrations", customer.SweepRegistrations},
+	{"changes of addresses", customer.SweepEmailChanges},
 }
 
 // keepClean sweeps every hour. Nodes need no agreement: each takes rows that no other holds.

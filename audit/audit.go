@@ -1,9 +1,11 @@
-// Package audit keeps who did what to whom, when and from where. It owns the table audit.
+// Package audit keeps who did what to whom, when and from where. It owns the tables audit and
+// audit_news.
 //
 // Promises:
 //   - Append-only: the database itself refuses to change or delete a row.
 //   - An entry commits with the act that it tells of, or neither does.
 //   - It holds no secret, and of an address that nobody is known to own only a hash and a masked form.
+//   - While a webhook listens, each entry is also news, in the same transaction, until TakeNews takes it.
 package audit
 
 import (
@@ -49,6 +51,17 @@ const (
 	AdminSignedOut    = "admin.signed_out"
 	AdminSignInFail   = "admin.signin_failed"
 	AdminLocked       = "admin.locked"
+	ClientCreated     = "oauth2_client.created"
+	ClientDeleted     = "oauth2_client.deleted"
+	WebhookCreated    = "webhook.created"
+	WebhookChanged    = "webhook.changed"
+	WebhookDeleted    = "webhook.deleted"
+	WebhookReplayed   = "webhook.replayed"
+
+	IntegrationCreated    = "integration.created"
+	IntegrationActivated  = "integration.activated"
+	IntegrationAuthorized = "integration.authorized" // the other side fetched its access token
+	IntegrationDeleted    = "integration.deleted"
 )
 
 // Actions lists every action, for filters.
@@ -56,7 +69,8 @@ func Actions() []string {
 	return []string{ResetRequested, ResetSentByStore, ResetLimited, LinkOpened, ResetCompleted, PasswordChanged, SessionStarted,
 		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, Unlocked, TokenIssued, TokensRevoked, Registered,
 		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
-		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked}
+		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
+		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientDeleted}
 }
 
 // Kinds of actor.
@@ -106,12 +120,16 @@ func Record(ctx context.Context, tx *db.Tx, e Entry) error {
 		}
 		detail = string(b)
 	}
+	id := db.NewID()
 	_, err = tx.Exec(ctx, `INSERT INTO audit (id, at, action, actor_kind, actor_id, actor_name, customer_id, address_key,
 		subject, website_id, ip, place, browser, outcome, detail)
 		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)`,
-		db.NewID(), db.Micro(now), e.Action, e.Actor.Kind, db.NullInt(e.Actor.ID), e.Actor.Name, db.NullInt(e.CustomerID),
+		id, db.Micro(now), e.Action, e.Actor.Kind, db.NullInt(e.Actor.ID), e.Actor.Name, db.NullInt(e.CustomerID),
 		e.AddressKey, e.Subject, db.NullInt(e.WebsiteID), e.Origin.address(), e.Origin.Place(), e.Origin.Browser(), e.Outcome, detail)
-	return err
+	if err != nil {
+		return err
+	}
+	return remember(ctx, tx, id)
 }
 
 // Query narrows a list. Zero fields do not.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/db"
-	"github.com/rekeyhq/rekey/token"
 	"github.com/rekeyhq/rekey/web"
 )
 
@@ -100,23 +99,4 @@ func (c *call) createAdministrator() error {
 		return c.again(p, err)
 	}
 	return c.done(adminsPath, web.Notice{Key: "admin.created"})
-}
-
-// integrations lists the programs that hold tokens. They reach over all websites, and so does their list.
-func (c *call) integrations() error {
-	if !c.everywhere() {
-		return web.NoSuchPage()
-	}
-	p := struct {
-		page
-		Rows []token.Integration
-	}{page: c.page("Integrations", crumb{Text: "System"})}
-	err := c.read(func(tx *db.Tx) (err error) {
-		p.Rows, err = token.Integrations(c.r.Context(), tx)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return c.render(http.StatusOK, "integrations", p)
 }

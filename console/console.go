@@ -4,7 +4,8 @@
 //   - Each address demands a right, and its handler gets the permit for it from the one place that asks (call.serve). A
 //     page leaves out what its reader may not do; the use case refuses it all the same.
 //   - An administrator of one website cannot name what belongs to another: the answer is the one for what does not exist.
-//   - GET shows, POST acts. A POST answers 303 with a notice, or 422 with the form, what was typed and the reasons.
+//   - GET shows, POST acts. A POST answers 303 with a notice, or 422 with the form, what was typed and the reasons;
+//     one that makes a secret answers with the page that shows it, this once, because a redirect would have to carry it.
 //   - No page holds a link, a password or the content of a letter, so nobody at a desk can take an account over.
 //   - The address of the grid holds its whole state. Every page can be used without a script.
 //
@@ -28,6 +29,7 @@ import (
 	"github.com/rekeyhq/rekey/signin"
 	"github.com/rekeyhq/rekey/token"
 	"github.com/rekeyhq/rekey/web"
+	"github.com/rekeyhq/rekey/webhook"
 )
 
 //go:embed all:pages assets
@@ -46,6 +48,7 @@ const (
 	storesPath    = Root + "/stores"
 	adminsPath    = Root + "/administrators"
 	holdersPath   = Root + "/integrations"
+	webhooksPath  = Root + "/webhooks"
 	assetPrefix   = Root + "/assets/"
 )
 
@@ -57,6 +60,7 @@ type Console struct {
 	SignIn   *signin.Service
 	Tokens   *token.Service
 	Recovery *recovery.Service
+	Webhooks *webhook.Service
 	Log      *slog.Logger
 
 	pages  *web.Pages
@@ -84,7 +88,7 @@ func (s *Console) Prepare() error {
 	}
 	s.lang = lang.For(lang.English)
 	s.mux = http.NewServeMux()
-	for _, r := range routes() {
+	for _, r := range append(routes(), clientRoutes()...) {
 		s.mux.Handle(r.method+" "+r.path, s.answer(r))
 	}
 	for _, rest := range []string{Root, Root + "/"} {
@@ -110,8 +114,9 @@ type route struct {
 }
 
 func routes() []route {
-	one, letter := customersPath+"/{id}", lettersPath+"/{id}"
+	one, letter, hook := customersPath+"/{id}", lettersPath+"/{id}", webhooksPath+"/{id}"
 	site, view := storesPath+"/websites", storesPath+"/views"
+	program := holdersPath + "/{id}"
 	return []route{
 		{method: "GET", path: assetPrefix + "{name}", handle: (*call).asset, open: true},
 		{method: "GET", path: loginPath, handle: (*call).signInPage, open: true},
@@ -147,7 +152,23 @@ func routes() []route {
 		{method: "GET", path: adminsPath, right: admin.ManageAdmins, handle: (*call).administrators},
 		{method: "GET", path: adminsPath + "/new", right: admin.ManageAdmins, handle: (*call).newAdministrator},
 		{method: "POST", path: adminsPath, right: admin.ManageAdmins, handle: (*call).createAdministrator},
-		{method: "GET", path: holdersPath, right: admin.ViewSettings, handle: (*call).integrations},
+		{method: "GET", path: webhooksPath, right: webhook.Right, handle: (*call).webhooks},
+		{method: "GET", path: newWebhookPath, right: webhook.Right, handle: (*call).newWebhook},
+		{method: "POST", path: webhooksPath, right: webhook.Right, handle: (*call).createWebhook},
+		{method: "GET", path: hook, right: webhook.Right, handle: (*call).webhook},
+		{method: "POST", path: hook + "/enable", right: webhook.Right, handle: (*call).enableWebhook},
+		{method: "POST", path: hook + "/disable", right: webhook.Right, handle: (*call).disableWebhook},
+		{method: "GET", path: hook + "/delete", right: webhook.Right, handle: (*call).deleteWebhookPage},
+		{method: "POST", path: hook + "/delete", right: webhook.Right, handle: (*call).deleteWebhook},
+		{method: "POST", path: hook + "/deliveries/{delivery}/replay", right: webhook.Right, handle: (*call).replayEvent},
+		{method: "GET", path: holdersPath, right: admin.ManagePrograms, handle: (*call).integrations},
+		{method: "GET", path: holdersPath + "/new", right: admin.ManagePrograms, handle: (*call).newIntegration},
+		{method: "POST", path: holdersPath, right: admin.ManagePrograms, handle: (*call).createIntegration},
+		{method: "GET", path: program, right: admin.ManagePrograms, handle: (*call).integration},
+		{method: "GET", path: program + "/activate", right: admin.ManagePrograms, handle: (*call).activatePage},
+		{method: "POST", path: program + "/activate", right: admin.ManagePrograms, handle: (*call).activate},
+		{method: "GET", path: program + "/delete", right: admin.ManagePrograms, handle: (*call).deletePage},
+		{method: "POST", path: program + "/delete", right: admin.ManagePrograms, handle: (*call).deleteIntegration},
 	}
 }
 

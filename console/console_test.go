@@ -22,7 +22,8 @@ import (
 
 var everyPage = []string{"/admin/customers", "/admin/customers/1", "/admin/customers/1/force-sign-in", "/admin/letters", "/admin/audit", "/admin/configuration",
 	"/admin/configuration?section=OAuth", "/admin/configuration?section=Admin", "/admin/stores", "/admin/stores/websites/new", "/admin/stores/websites/1",
-	"/admin/stores/views/new?website=base", "/admin/stores/views/1", "/admin/administrators", "/admin/administrators/new", "/admin/integrations"}
+	"/admin/stores/views/new?website=base", "/admin/stores/views/1", "/admin/administrators", "/admin/administrators/new", "/admin/integrations",
+	"/admin/webhooks", "/admin/webhooks/new"}
 
 func TestEveryPageAsksToSignInAndLeadsBack(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {

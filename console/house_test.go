@@ -24,6 +24,7 @@ import (
 	"github.com/rekeyhq/rekey/signin"
 	"github.com/rekeyhq/rekey/token"
 	"github.com/rekeyhq/rekey/web"
+	"github.com/rekeyhq/rekey/webhook"
 )
 
 const bossWord = "correct horse battery"
@@ -63,7 +64,8 @@ func open(t *testing.T, d *db.DB, clock func() time.Time) *house {
 	h.signin = &signin.Service{DB: d, Hasher: h.hasher}
 	h.admins = &admin.Service{DB: d, Shop: h.shop, Hasher: h.hasher}
 	h.recovery = &recovery.Service{DB: d, Shop: h.shop, Hasher: h.hasher, Key: key, SignIn: h.signin}
-	door := &console.Console{DB: d, Shop: h.shop, Admins: h.admins, SignIn: h.signin, Tokens: &token.Service{DB: d}, Recovery: h.recovery, Log: log}
+	door := &console.Console{DB: d, Shop: h.shop, Admins: h.admins, SignIn: h.signin, Tokens: &token.Service{DB: d, SignIn: h.signin, Shop: h.shop, Key: key}, Recovery: h.recovery, Log: log,
+		Webhooks: &webhook.Service{DB: d, Shop: h.shop, Key: key}}
 	if err := door.Prepare(); err != nil {
 		t.Fatal(err)
 	}

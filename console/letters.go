@@ -92,7 +92,7 @@ func (c *call) letter() error {
 		l, err = mail.Get(c.r.Context(), tx, id)
 		return err
 	})
-	if fault.Is(err, fault.NotFound) || err == nil && !c.permit.Covers(l.WebsiteID) {
+	if fault.Is(err, fault.NotFound) || err == nil && (l.Lane != mail.Post || !c.permit.Covers(l.WebsiteID)) {
 		return unknown
 	}
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/web"
+	"github.com/rekeyhq/rekey/webhook"
 )
 
 // page is what the layout shows around every content. Pages embed it in their own data.
@@ -98,7 +99,9 @@ func (c *call) nav() []navGroup {
 		{"Stores", "Websites and Store Views", storesPath, "store", admin.ViewSettings, false},
 		{"System", "Audit", auditPath, "list", admin.ViewAudit, false},
 		{"System", "Administrators", adminsPath, "shield", admin.ManageAdmins, false},
-		{"System", "Integrations", holdersPath, "plug", admin.ViewSettings, true},
+		{"System", "Integrations", holdersPath, "plug", admin.ManagePrograms, true},
+		{"System", "Apps", clientsPath, "plug", admin.ManagePrograms, false},
+		{"System", "Webhooks", webhooksPath, "bell", webhook.Right, false},
 	}
 	var groups []navGroup
 	for _, one := range all {

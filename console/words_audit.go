@@ -38,6 +38,17 @@ var actions = map[string]string{
 	audit.AdminSignedOut:    "Administrator signed out",
 	audit.AdminSignInFail:   "Administrator's sign-in refused",
 	audit.AdminLocked:       "Administrator locked",
+	audit.ClientCreated:     "App registered",
+	audit.ClientDeleted:     "App deleted",
+	audit.WebhookCreated:    "Webhook created",
+	audit.WebhookChanged:    "Webhook changed",
+	audit.WebhookDeleted:    "Webhook deleted",
+	audit.WebhookReplayed:   "Event sent again",
+
+	audit.IntegrationCreated:    "Integration created",
+	audit.IntegrationActivated:  "Integration activated",
+	audit.IntegrationAuthorized: "Integration fetched its access token",
+	audit.IntegrationDeleted:    "Integration deleted",
 }
 
 func actionName(action string) string {
@@ -73,6 +84,8 @@ func actorKind(a audit.Actor) string {
 		return "Administrator"
 	case a.Kind == audit.Shopper && a.Name != "":
 		return "Customer"
+	case a.Kind == audit.Integration && a.Name != "":
+		return "Integration"
 	}
 	return ""
 }

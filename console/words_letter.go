@@ -22,6 +22,9 @@ var letterKinds = [][2]string{
 	{recovery.ForgotLetter, "Password reset"},
 	{recovery.StoreLetter, "Password reset, sent by the store"},
 	{recovery.ChangedLetter, "Password changed"},
+	{recovery.EmailChangeLetter, "New address"},
+	{recovery.EmailNoticeLetter, "New address requested"},
+	{recovery.EmailChangedNote, "Address changed"},
 	{customer.RegistrationLetter, "New account"},
 	{customer.WelcomeLetter, "Welcome"},
 }

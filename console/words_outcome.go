@@ -23,7 +23,16 @@ var outcomes = map[string]string{
 	"website.saved":     "You saved the website.",
 	"view.created":      "The store view was created.",
 	"view.saved":        "You saved the store view.",
+	"webhook.replayed":  "The event is sent again, with the same id.",
+	"webhook.enabled":   "The webhook is enabled: it is told of what happens from now on.",
+	"webhook.disabled":  "The webhook is disabled. What happens meanwhile is not told.",
+	"webhook.deleted":   "The webhook was deleted.",
+	"client.deleted":    "The app was deleted. Its tokens are worth nothing any more.",
 	"admin.created":     "The administrator was created and can sign in now.",
+
+	"integration.created": "The integration was created. It can do nothing until it is activated.",
+	"integration.called":  "The callback URL was told. The integration is active as soon as it has fetched its access token, within 5 minutes.",
+	"integration.deleted": "The integration was deleted. Its tokens are worth nothing any more.",
 }
 
 // outcome says a notice. Its values come back from the browser, so that only numbers and times are taken from them.

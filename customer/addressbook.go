@@ -42,7 +42,7 @@ type PostalAddress struct {
 var countryCode = regexp.MustCompile(`^[A-Z]{2}$`)
 
 func (a PostalAddress) check() error {
-	errs := []error{checkName(a.Firstname, a.Lastname)}
+	errs := []error{checkName(a.Firstname, a.Lastname), checkCustom(a.Custom)}
 	refuse := func(field, text string) { errs = append(errs, fault.Refuse(field, "malformed", text, nil)) }
 	for field, value := range map[string]string{"prefix": a.Prefix, "middlename": a.Middlename, "suffix": a.Suffix, "company": a.Company,
 		"city": a.City, "region": a.Region, "region_code": a.RegionCode, "postcode": a.Postcode, "telephone": a.Telephone, "fax": a.Fax, "vat_id": a.VatID} {

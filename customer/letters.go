@@ -67,6 +67,9 @@ func (s *Service) composeRegistration(ctx context.Context, letter mail.Letter) (
 	if !ok {
 		return mail.Content{}, mail.NotNeeded("its store view is gone")
 	}
+	if _, again := letter.Data["address"]; again {
+		return s.composeAgain(ctx, v, letter)
+	}
 	id, err := db.ParseID(letter.Data["registration"])
 	if err != nil {
 		return mail.Content{}, err
@@ -132,7 +135,7 @@ func (s *Service) composeWelcome(ctx context.Context, letter mail.Letter) (mail.
 	l := v.Lang()
 	c := Compose(v, "welcome", who.Firstname, who.To())
 	c.Button = &mail.Button{Label: l.T("letter.welcome.button"), URL: secret.NewText(v.Link("/customer/account/login", nil))}
-	if !who.HasPassword() {
+	if !who.HasPassword() || !who.Confirmed() { // choosing a password by letter proves the address as well
 		c.Button = &mail.Button{Label: l.T("letter.forgot.button"), URL: secret.NewText(v.Link("/customer/account/forgotpassword", nil))}
 		c.Paragraphs = []string{l.T("letter.welcome.without_password", "Store", v.StoreName())}
 	}

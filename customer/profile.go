@@ -44,6 +44,8 @@ type Changes struct {
 	Custom                                          map[string]string // an empty value takes the attribute away
 	GroupID                                         *int64            // by the store only
 	Active                                          *bool             // by the store only
+	Addresses                                       *[]PostalAddress  `json:"-"` // the whole address book; what is not in it goes
+	DefaultBilling, DefaultShipping                 *int64            `json:"-"` // numbers of addresses, 0 for none; with Addresses their own marks count
 }
 
 // Update changes a customer by the customer's own hand. Errors: fault Invalid, several joined.
@@ -78,14 +80,20 @@ func (s *Service) update(ctx context.Context, id int64, ch Changes, allowed func
 		}
 		before := c
 		changed := ch.apply(&c)
-		if err := c.check(); err != nil {
+		if err := errors.Join(c.check(), ch.checkBook()); err != nil {
 			return err
+		}
+		if ch.touchesBook() {
+			changed = append(changed, "addresses")
 		}
 		if len(changed) == 0 {
 			after = c
 			return nil
 		}
 		if err := store(ctx, tx, c, before.Active && !c.Active); err != nil {
+			return err
+		}
+		if err := ch.keepBook(ctx, tx, c.ID); err != nil {
 			return err
 		}
 		if after, err = Find(ctx, tx, id); err != nil {
@@ -163,16 +171,21 @@ func (c Customer) check() error {
 	if c.GroupID < 1 {
 		errs = append(errs, fault.Refuse("group_id", "malformed", "group_id is the number of a customer group.", nil))
 	}
-	if len(c.Custom) > maxCustom {
-		errs = append(errs, fault.Refuse("custom_attributes", "malformed", fmt.Sprintf("A customer may have at most %d custom attributes.", maxCustom), nil))
+	errs = append(errs, checkCustom(c.Custom))
+	return errors.Join(errs...)
+}
+
+// checkCustom judges the attributes that the store added to a customer or to a postal address.
+func checkCustom(custom map[string]string) error {
+	if len(custom) > maxCustom {
+		return fault.Refuse("custom_attributes", "malformed", fmt.Sprintf("There may be at most %d custom attributes.", maxCustom), nil)
 	}
-	for name, value := range c.Custom {
+	for name, value := range custom {
 		if !attributeCode.MatchString(name) || len(value) > maxCustomText || !plainText(value) {
-			errs = append(errs, fault.Refuse("custom_attributes", "malformed", "A custom attribute has a code of small letters, digits and _, and a value of at most 1000 bytes of text.", nil))
-			break
+			return fault.Refuse("custom_attributes", "malformed", "A custom attribute has a code of small letters, digits and _, and a value of at most 1000 bytes of text.", nil)
 		}
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 func plainText(s string) bool {

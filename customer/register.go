@@ -23,12 +23,15 @@ const (
 	confirmTries = 10
 )
 
+var letterRule = limit.Rule{Name: "registration letter", Max: registrationLetters, Window: time.Hour, MinInterval: registrationInterval}
+
 // Registration is the form of a new account.
 type Registration struct {
 	Firstname, Lastname, Email string
 	Password, Confirm          secret.Text
 	Answer                     string // shop.RegistrationNeutral or Immediate; "" takes the storefront's setting
 	WithoutPassword            bool   // an empty password is accepted: the owner chooses one by letter
+	Said                       Changes
 }
 
 // Receipt is the answer to a registration. In the neutral way it is the same for everyone.
@@ -51,7 +54,8 @@ func (s *Service) Register(ctx context.Context, v *shop.View, r Registration, o 
 	if !unset {
 		advice, passwordErr = RulesFor(v).CheckPair(r.Password, r.Confirm, Person{r.Email, r.Firstname, r.Lastname})
 	}
-	if err := errors.Join(checkName(r.Firstname, r.Lastname), err, passwordErr); err != nil {
+	r.Said.GroupID, r.Said.Active = nil, nil
+	if err := errors.Join(r.checkSaid(), err, passwordErr); err != nil {
 		return Receipt{}, err
 	}
 	var hash string
@@ -91,8 +95,7 @@ func (s *Service) registerByLetter(ctx context.Context, tx *db.Tx, v *shop.View,
 	if err != nil {
 		return err
 	}
-	verdict, err := limit.Take(ctx, tx, limit.Rule{Name: "registration letter", Max: registrationLetters, Window: time.Hour,
-		MinInterval: registrationInterval}, string(a.Key(v.Website.ID)))
+	verdict, err := limit.Take(ctx, tx, letterRule, string(a.Key(v.Website.ID)))
 	if err != nil {
 		return err
 	}
@@ -102,11 +105,15 @@ func (s *Service) registerByLetter(ctx context.Context, tx *db.Tx, v *shop.View,
 		e.Outcome = "limited"
 		return audit.Record(ctx, tx, e)
 	}
+	said, err := r.Said.pack()
+	if err != nil {
+		return err
+	}
 	id, expires := db.NewID(), now.Add(v.Duration(shop.RegistrationLinkPeriod))
 	_, err = tx.Exec(ctx, `INSERT INTO registrations (id, website_id, store_view_id, email, email_canon, firstname, lastname,
-		password_hash, secret_hash, browser_hash, created_at, expires_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
+		password_hash, secret_hash, browser_hash, created_at, expires_at, said) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)`,
 		id, v.Website.ID, v.ID, a.typed, a.canonical, r.Firstname, r.Lastname, hash, secret.Digest(s.registrationSecret(id)),
-		secret.Digest(browser), db.Micro(now), db.Micro(expires))
+		secret.Digest(browser), db.Micro(now), db.Micro(expires), said)
 	if err != nil {
 		return err
 	}
@@ -129,28 +136,45 @@ func (s *Service) registerNow(ctx context.Context, tx *db.Tx, v *shop.View, r Re
 		}
 		return s.registerByLetter(ctx, tx, v, r, a, hash, o, receipt.Browser)
 	}
-	c, err := s.create(ctx, tx, v, New{WebsiteID: v.Website.ID, ViewID: v.ID, Address: a, Firstname: r.Firstname, Lastname: r.Lastname, Hash: hash}, o)
+	// Without a password nobody can use the account before a letter has proven the address.
+	c, err := s.create(ctx, tx, v, New{WebsiteID: v.Website.ID, ViewID: v.ID, Address: a, Firstname: r.Firstname, Lastname: r.Lastname, Hash: hash},
+		r.Said, hash != "", audit.Actor{}, o)
 	receipt.Created, receipt.Customer = err == nil, c
 	return err
 }
 
-// create stores an account that may be used at once, its welcome letter and its audit line.
-func (s *Service) create(ctx context.Context, tx *db.Tx, v *shop.View, n New, o audit.Origin) (Customer, error) {
+// create stores an account that may be used at once, what was said about its owner, its welcome letter and its audit
+// line. Without an actor it is the owner's own doing.
+func (s *Service) create(ctx context.Context, tx *db.Tx, v *shop.View, n New, said Changes, confirmed bool, by audit.Actor, o audit.Origin) (Customer, error) {
 	now, err := tx.Now(ctx)
 	if err != nil {
 		return Customer{}, err
 	}
-	if n.Hash != "" { // without a password nobody can use the account before a letter has proven the address
+	if confirmed {
 		n.ConfirmedAt = now
 	}
 	c, err := Create(ctx, tx, n)
 	if err != nil {
 		return Customer{}, err
 	}
+	if len(said.apply(&c)) > 0 {
+		if err := store(ctx, tx, c, false); err != nil {
+			return Customer{}, err
+		}
+	}
+	if err := said.keepBook(ctx, tx, c.ID); err != nil {
+		return Customer{}, err
+	}
+	if c, err = Find(ctx, tx, c.ID); err != nil {
+		return Customer{}, err
+	}
 	if _, err := mail.Enqueue(ctx, tx, mail.Note{Kind: WelcomeLetter, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID}); err != nil {
 		return Customer{}, err
 	}
-	return c, audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerCreated, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
+	if by.Kind == "" {
+		by = audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()}
+	}
+	return c, audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerCreated, Actor: by,
 		CustomerID: c.ID, Subject: n.Address.Masked(), WebsiteID: c.WebsiteID, Origin: o})
 }
 
@@ -162,6 +186,7 @@ type registration struct {
 	hash                string
 	browser             []byte
 	usedAt              time.Time
+	said                Changes
 }
 
 // findRegistration reads one that has not expired, by "id" or "secret_hash". Errors: fault NotFound.
@@ -171,11 +196,15 @@ func findRegistration(ctx context.Context, tx *db.Tx, column string, key any) (r
 		return registration{}, err
 	}
 	var r registration
-	err = tx.Row(ctx, `SELECT id, website_id, store_view_id, email, email_canon, firstname, lastname, password_hash, browser_hash, used_at
+	var said string
+	err = tx.Row(ctx, `SELECT id, website_id, store_view_id, email, email_canon, firstname, lastname, password_hash, browser_hash, used_at, said
 		FROM registrations WHERE `+column+` = $1 AND expires_at > $2`, key, db.Micro(now)).Scan(&r.id, &r.websiteID, &r.viewID,
-		&r.address.typed, &r.address.canonical, &r.firstname, &r.lastname, &r.hash, &r.browser, db.IntoTime(&r.usedAt))
+		&r.address.typed, &r.address.canonical, &r.firstname, &r.lastname, &r.hash, &r.browser, db.IntoTime(&r.usedAt), &said)
 	if db.IsNoRows(err) {
 		return registration{}, fault.New(fault.NotFound, "not_found", "There is no such registration.")
+	}
+	if err == nil {
+		r.said, err = unpack(said)
 	}
 	return r, err
 }
@@ -241,7 +270,11 @@ func (s *Service) FinishRegistration(ctx context.Context, v *shop.View, link, br
 			return Customer{}, err
 		}
 	}
-	var made Customer
+	return s.finish(ctx, v, r, audit.Actor{}, o)
+}
+
+// finish spends a registration and makes its account: the letter's link has proven the address.
+func (s *Service) finish(ctx context.Context, v *shop.View, r registration, by audit.Actor, o audit.Origin) (made Customer, err error) {
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		now, err := tx.Now(ctx)
 		if err != nil {
@@ -255,7 +288,7 @@ func (s *Service) FinishRegistration(ctx context.Context, v *shop.View, link, br
 			return fault.New(fault.Expired, "link.expired", "This link has expired or has been used already. Ask for a new one.")
 		}
 		made, err = s.create(ctx, tx, v, New{WebsiteID: r.websiteID, ViewID: r.viewID, Address: r.address,
-			Firstname: r.firstname, Lastname: r.lastname, Hash: r.hash}, o)
+			Firstname: r.firstname, Lastname: r.lastname, Hash: r.hash}, r.said, true, by, o)
 		return err
 	})
 	return made, err

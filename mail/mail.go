@@ -12,6 +12,8 @@
 //   - Workers of any number of nodes share the queue by leases: a letter whose worker died is claimed again.
 //   - A letter that cannot be composed or must not be sent is set aside; the others go on.
 //   - TLS is never stripped, and no control character of any field reaches the wire.
+//   - The queue has lanes: what goes to programs by a Carrier is claimed, retried, settled and told like a letter, by
+//     workers of its own, so that nobody's letter waits for a program that does not answer.
 package mail
 
 import (
@@ -50,11 +52,15 @@ func States() []State {
 // DefaultLife is how long a letter without a date of its own is tried.
 const DefaultLife = 3 * 24 * time.Hour
 
+// Post is the lane of letters: to people, by the mail server. A Worker with a Carrier works on a lane of its own.
+const Post = ""
+
 // maxData bounds the JSON of Note.Data in bytes: a note says what to write about, it does not hold the letter.
 const maxData = 4 << 10
 
 // Note says what a letter is about; a Composer makes the letter of it later.
 type Note struct {
+	Lane              string // Post, or that of the Worker whose Carrier delivers it
 	Kind              string
 	WebsiteID, ViewID int64
 	CustomerID        int64             // 0 when nobody has looked the customer up
@@ -91,7 +97,7 @@ type Event struct {
 // Enqueue queues a letter in the caller's transaction. A worker of any node finds it after the commit, within its
 // polling time. The returned id is also the id of the link that the letter will carry.
 func Enqueue(ctx context.Context, tx *db.Tx, n Note) (db.ID, error) {
-	if n.Kind == "" || n.ViewID == 0 || n.WebsiteID == 0 {
+	if n.Kind == "" || n.Lane == Post && (n.ViewID == 0 || n.WebsiteID == 0) {
 		return db.ID{}, errors.New("mail: a note needs a kind, a website and a store view")
 	}
 	data, err := json.Marshal(n.Data)
@@ -109,9 +115,9 @@ func Enqueue(ctx context.Context, tx *db.Tx, n Note) (db.ID, error) {
 		n.ExpiresAt = now.Add(DefaultLife)
 	}
 	id := db.NewID()
-	_, err = tx.Exec(ctx, `INSERT INTO letters (id, kind, website_id, store_view_id, customer_id, address_key, data,
-		state, next_at, expires_at, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)`,
-		id, n.Kind, n.WebsiteID, n.ViewID, db.NullInt(n.CustomerID), nullBytes(n.AddressKey), string(data),
+	_, err = tx.Exec(ctx, `INSERT INTO letters (id, lane, kind, website_id, store_view_id, customer_id, address_key, data,
+		state, next_at, expires_at, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
+		id, n.Lane, n.Kind, n.WebsiteID, n.ViewID, db.NullInt(n.CustomerID), nullBytes(n.AddressKey), string(data),
 		string(Queued), db.Micro(now), db.Micro(n.ExpiresAt), db.Micro(now))
 	if err != nil {
 		return db.ID{}, err

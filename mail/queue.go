@@ -29,7 +29,7 @@ type claim struct {
 }
 
 // due tells whether there is anything to claim. It is a read, so that an idle queue costs no write.
-func due(ctx context.Context, d *db.DB) (bool, error) {
+func due(ctx context.Context, d *db.DB, lane string) (bool, error) {
 	found := false
 	err := d.Read(ctx, func(tx *db.Tx) error {
 		now, err := tx.Now(ctx)
@@ -37,7 +37,8 @@ func due(ctx context.Context, d *db.DB) (bool, error) {
 			return err
 		}
 		var one int
-		err = tx.Row(ctx, `SELECT 1 FROM letters WHERE settled_at IS NULL AND next_at <= $1 LIMIT 1`, db.Micro(now)).Scan(&one)
+		err = tx.Row(ctx, `SELECT 1 FROM letters WHERE settled_at IS NULL AND lane = $1 AND next_at <= $2 LIMIT 1`,
+			lane, db.Micro(now)).Scan(&one)
 		if db.IsNoRows(err) {
 			return nil
 		}
@@ -47,10 +48,10 @@ func due(ctx context.Context, d *db.DB) (bool, error) {
 	return found, err
 }
 
-// take claims up to n letters that are due, the longest due first. While a letter is held, next_at is the end of its lease:
+// take claims up to n letters of a lane that are due, the longest due first. While a letter is held, next_at is the end of its lease:
 // one index finds new letters, deferred ones and those whose worker died, in one fair order.
-func take(ctx context.Context, d *db.DB, n int) ([]claim, error) {
-	if found, err := due(ctx, d); err != nil || !found {
+func take(ctx context.Context, d *db.DB, lane string, n int) ([]claim, error) {
+	if found, err := due(ctx, d, lane); err != nil || !found {
 		return nil, err
 	}
 	var claims []claim
@@ -63,10 +64,10 @@ func take(ctx context.Context, d *db.DB, n int) ([]claim, error) {
 		// The rows are picked in a materialized table of their own: as a plain IN (SELECT … FOR UPDATE SKIP LOCKED) PostgreSQL
 		// may run the SELECT more than once and claim more than n.
 		rows, err := tx.Query(ctx, `WITH due AS MATERIALIZED (
-				SELECT id FROM letters WHERE settled_at IS NULL AND next_at <= $1 ORDER BY next_at LIMIT $2`+tx.SkipLocked()+`)
+				SELECT id FROM letters WHERE settled_at IS NULL AND lane = $6 AND next_at <= $1 ORDER BY next_at LIMIT $2`+tx.SkipLocked()+`)
 			UPDATE letters SET state = $3, attempts = attempts + 1, lease = $4, lease_until = $5, next_at = $5
 			WHERE id IN (SELECT id FROM due) RETURNING id`,
-			db.Micro(now), n, string(Sending), holder, db.Micro(until))
+			db.Micro(now), n, string(Sending), holder, db.Micro(until), lane)
 		claims, err = db.Collect(rows, err, func(row db.Scanner) (claim, error) {
 			c := claim{lease: holder}
 			err := row.Scan(&c.letter)
@@ -153,7 +154,8 @@ func afterUnwritten(ctx context.Context, tx *db.Tx, letter db.ID) (State, error)
 	return Deferred, err
 }
 
-// Figures say how the queue does.
+// Figures say how the queue of letters does. Other lanes are not in them: what a program does not take says nothing about
+// this house.
 type Figures struct {
 	Depth     int64         // letters that have not ended
 	Due       int64         // of these, letters that wait for a worker right now
@@ -168,8 +170,8 @@ func Measure(ctx context.Context, tx *db.Tx) (Figures, error) {
 		return f, err
 	}
 	var oldest time.Time
-	err = tx.Row(ctx, `SELECT COUNT(*), COUNT(CASE WHEN next_at <= $1 THEN 1 END), MIN(next_at) FROM letters WHERE settled_at IS NULL`,
-		db.Micro(now)).Scan(&f.Depth, &f.Due, db.IntoTime(&oldest))
+	err = tx.Row(ctx, `SELECT COUNT(*), COUNT(CASE WHEN next_at <= $1 THEN 1 END), MIN(next_at) FROM letters WHERE settled_at IS NULL AND lane = $2`,
+		db.Micro(now), Post).Scan(&f.Depth, &f.Due, db.IntoTime(&oldest))
 	if err == nil && f.Due > 0 {
 		f.OldestDue = now.Sub(oldest)
 	}

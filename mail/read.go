@@ -22,12 +22,12 @@ type Query struct {
 }
 
 const (
-	columns = `id, kind, website_id, store_view_id, customer_id, address_key, data, recipient, state, attempts, next_at,
+	columns = `id, lane, kind, website_id, store_view_id, customer_id, address_key, data, recipient, state, attempts, next_at,
 		expires_at, created_at, settled_at, last_words`
 	maxLimit = 500
 )
 
-// List returns letters without their events, newest first, and the cursor of the next page, "" at the end.
+// List returns letters of the Post lane without their events, newest first, and the cursor of the next page, "" at the end.
 func List(ctx context.Context, tx *db.Tx, q Query) ([]Letter, string, error) {
 	limit := min(max(q.Limit, 1), maxLimit)
 	where, args, err := q.where()
@@ -43,8 +43,7 @@ func List(ctx context.Context, tx *db.Tx, q Query) ([]Letter, string, error) {
 }
 
 func (q Query) where() (string, []any, error) {
-	var conds []string
-	var args []any
+	conds, args := []string{"lane = $1"}, []any{Post}
 	next := func(arg any) string {
 		args = append(args, arg)
 		return "$" + strconv.Itoa(len(args))
@@ -69,13 +68,10 @@ func (q Query) where() (string, []any, error) {
 		}
 		conds = append(conds, "id < "+next(id))
 	}
-	if len(conds) == 0 {
-		return "", nil, nil
-	}
 	return " WHERE " + strings.Join(conds, " AND "), args, nil
 }
 
-// Get returns one letter with its history, or fault.NotFound.
+// Get returns one letter of any lane with its history, or fault.NotFound.
 func Get(ctx context.Context, tx *db.Tx, id db.ID) (Letter, error) {
 	l, err := scanLetter(tx.Row(ctx, `SELECT `+columns+` FROM letters WHERE id = $1`, id))
 	if db.IsNoRows(err) {
@@ -120,7 +116,7 @@ func addHistories(ctx context.Context, tx *db.Tx, letters []Letter) error {
 func scanLetter(row db.Scanner) (Letter, error) {
 	var l Letter
 	var data string
-	err := row.Scan(&l.ID, &l.Kind, &l.WebsiteID, &l.ViewID, db.IntoInt(&l.CustomerID), &l.AddressKey, &data, &l.Recipient,
+	err := row.Scan(&l.ID, &l.Lane, &l.Kind, &l.WebsiteID, &l.ViewID, db.IntoInt(&l.CustomerID), &l.AddressKey, &data, &l.Recipient,
 		&l.State, &l.Attempts, db.IntoTime(&l.NextAt), db.IntoTime(&l.ExpiresAt), db.IntoTime(&l.CreatedAt),
 		db.IntoTime(&l.SettledAt), &l.LastWords)
 	if err == nil && data != "" {

@@ -21,12 +21,15 @@ const (
 	defaultWorkers = 4
 )
 
-// Worker moves letters from the queue to the mail server. Fill the exported fields before the first call.
+// Worker moves letters from the queue to the mail server, or what waits in a lane of its own to wherever its Carrier brings
+// it. Fill the exported fields before the first call.
 type Worker struct {
 	DB        *db.DB
 	Composers map[string]Composer // by Note.Kind
 	Transport *Transport
-	Workers   int // letters under way at once, each over a connection of its own; 0 means 4
+	Lane      string  // Post, or the lane that Carry delivers
+	Carry     Carrier // instead of Composers and Transport, on another lane
+	Workers   int     // letters under way at once, each over a connection of its own; 0 means 4
 	Log       *slog.Logger
 
 	// Observe, if set, is told of each try when its outcome is recorded: the kind of the letter and the state that it is
@@ -94,7 +97,7 @@ func (w *Worker) dispatch(ctx context.Context, claims chan<- claim, free chan st
 		if hands == 0 {
 			return
 		}
-		taken, err := take(context.WithoutCancel(ctx), w.DB, hands) // a claim that is broken off would wait for its lease
+		taken, err := take(context.WithoutCancel(ctx), w.DB, w.Lane, hands) // a claim that is broken off would wait for its lease
 		for range hands - len(taken) {
 			free <- struct{}{}
 		}
@@ -166,7 +169,7 @@ func (w *Worker) Drain(ctx context.Context) (tried int, err error) {
 	line := &line{transport: w.Transport}
 	defer line.hangUp()
 	for {
-		taken, err := take(ctx, w.DB, 1)
+		taken, err := take(ctx, w.DB, w.Lane, 1)
 		if err != nil || len(taken) == 0 {
 			return tried, err
 		}
@@ -193,6 +196,8 @@ func (w *Worker) attempt(ctx context.Context, line *line, c claim) {
 		o = outcome{state: SetAside, words: "The letter's data cannot be read."}
 	case !now.Before(l.ExpiresAt):
 		o = outcome{state: Expired, words: "It could not be handed over in time."}
+	case w.Carry != nil:
+		o = w.carry(trying, l)
 	default:
 		o = w.try(trying, line, l)
 	}

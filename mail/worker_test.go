@@ -232,7 +232,7 @@ func TestLeaseExpiryIsClaimedAgain(t *testing.T) {
 		s := startServer(t)
 		w := post(d, s.transport(t))
 		id := enqueue(t, d, to("zoe@example.com"))
-		dead, err := take(t.Context(), d, 5) // by a worker that dies now
+		dead, err := take(t.Context(), d, Post, 5) // by a worker that dies now
 		if err != nil || len(dead) != 1 {
 			t.Fatal(dead, err)
 		}

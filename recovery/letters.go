@@ -17,7 +17,8 @@ import (
 
 // Composers returns who writes this package's letters.
 func (s *Service) Composers() map[string]mail.Composer {
-	return map[string]mail.Composer{ForgotLetter: s.composeReset, StoreLetter: s.composeReset, ChangedLetter: s.composeChanged}
+	return map[string]mail.Composer{ForgotLetter: s.composeReset, StoreLetter: s.composeReset, ChangedLetter: s.composeChanged,
+		EmailChangeLetter: s.composeEmailChange, EmailNoticeLetter: s.composeEmailNotice, EmailChangedNote: s.composeEmailNotice}
 }
 
 // composeReset writes the letter with the link. This is the first moment at which anybody looks the customer up.

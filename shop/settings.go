@@ -28,11 +28,13 @@ const (
 	SessionLifetime          = "customer/session/lifetime"
 	SessionIdle              = "customer/session/idle"
 	CustomerTokenLifetime    = "oauth/access_token_lifetime/customer"        // C
+	AdminTokenLifetime       = "oauth/access_token_lifetime/admin"           // C
 	IntegrationAsBearer      = "oauth/consumer/enable_integration_as_bearer" // C
 	PrivateCallbacks         = "oauth/consumer/allow_private_addresses"
 	AdminLockoutFailures     = "admin/security/lockout_failures"  // C
 	AdminLockoutThreshold    = "admin/security/lockout_threshold" // C
 	AdminSessionLifetime     = "admin/security/session_lifetime"  // C
+	WebhookPrivateAddresses  = "webhooks/delivery/allow_private_addresses"
 )
 
 // The values of ResetProtectionType.
@@ -71,6 +73,8 @@ const (
 	consumerSettings      = "Consumer Settings"
 	adminSection          = "Admin"
 	adminSecurity         = "Security"
+	webhookSection        = "Webhooks"
+	webhookDelivery       = "Delivery"
 )
 
 const (
@@ -219,6 +223,12 @@ var adminSettings = []Setting{
 		Type: Time, Unit: "hours", Default: "1", Scopes: ScopeDefault, Min: int64(time.Second), Max: 366 * day,
 	},
 	{
+		Path: AdminTokenLifetime, Label: "Admin Token Lifetime",
+		Help:    "How long a token of an administrator is accepted.",
+		Section: oauthSection, Group: accessTokenExpiration,
+		Type: Time, Unit: "hours", Default: "4", Scopes: ScopeDefault, Min: int64(time.Second), Max: 366 * day,
+	},
+	{
 		Path: IntegrationAsBearer, Label: "Allow OAuth Access Tokens to be used as standalone Bearer tokens",
 		Help:    "Whether an integration's access token is accepted by itself. Otherwise every request of an integration must be signed with its secrets.",
 		Section: oauthSection, Group: consumerSettings,
@@ -247,5 +257,11 @@ var adminSettings = []Setting{
 		Help:    "How long an administrator who does nothing stays signed in, in seconds.",
 		Section: adminSection, Group: adminSecurity,
 		Type: Time, Unit: "seconds", Default: "900", Scopes: ScopeDefault, Min: int64(time.Second), Max: 366 * day,
+	},
+	{
+		Path: WebhookPrivateAddresses, Label: "Allow Private Addresses",
+		Help:    "Whether events may be sent to loopback and private addresses, for receivers in the store's own network. Link-local addresses are refused always.",
+		Section: webhookSection, Group: webhookDelivery,
+		Type: YesNo, Default: "0", Scopes: ScopeDefault,
 	},
 }

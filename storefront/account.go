@@ -19,9 +19,12 @@ type accountPage struct {
 	Name, Address                string
 	PasswordSince, PasswordExact string
 	EditName, EditPassword       string
+	EditEmail                    string
 	SessionsAction               string
 	Sessions                     []sessionLine
 	Others                       bool // there are sessions besides this one
+	DisconnectAction             string
+	Apps                         []appLine
 }
 
 type sessionLine struct {
@@ -45,7 +48,7 @@ func (c *call) accountPage() error {
 	p := accountPage{
 		page: c.page("storefront.account.title", account),
 		Name: who.Name(), Address: who.Email, PasswordSince: c.L.T("storefront.account.password_unchanged"),
-		EditName: c.view.Path(editPath) + "#your-name", EditPassword: c.view.Path(editPath),
+		EditName: c.view.Path(editPath) + "#your-name", EditPassword: c.view.Path(editPath), EditEmail: c.view.Path(editEmailPath),
 		SessionsAction: c.view.Path(sessionsPost), Others: len(sessions) > 1,
 	}
 	p.Wide, p.SignOut = true, c.view.Path(signOutPath)
@@ -55,6 +58,10 @@ func (c *call) accountPage() error {
 	}
 	for _, s := range sessions {
 		p.Sessions = append(p.Sessions, c.sessionLine(s))
+	}
+	p.DisconnectAction = c.view.Path(disconnectPost)
+	if p.Apps, err = c.connectedApps(); err != nil {
+		return err
 	}
 	return c.render(http.StatusOK, "account", p)
 }

@@ -1,6 +1,8 @@
 package storefront
 
 import (
+	"strings"
+
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/web"
@@ -18,10 +20,10 @@ var afterSignIn = map[string]string{"edit": editPath}
 func (c *call) signInPage() error {
 	next := c.r.URL.Query().Get("next")
 	switch _, err := c.who(); {
-	case err == nil:
+	case err == nil && !strings.HasPrefix(next, nextConnect): // an app may ask for the password anew
 		web.SeeOther(c.w, c.view.Path(account))
 		return nil
-	case !fault.Is(err, fault.Unauthenticated):
+	case err != nil && !fault.Is(err, fault.Unauthenticated):
 		return err
 	}
 	return c.show(c.signInForm("", next))
@@ -34,7 +36,7 @@ func (c *call) signInForm(typed, next string) page {
 	password := c.password("password", "password", c.autocomplete("current-password"))
 	password.Name = passwordField
 	p.Form = c.form(p, signInPost, "storefront.signin.submit", email, password)
-	if _, ok := afterSignIn[next]; ok {
+	if _, ok := c.onward(next); ok {
 		p.Form.Hidden = []hidden{{"next", next}}
 	}
 	p.Links = []link{
@@ -82,11 +84,11 @@ func (c *call) signIn() error {
 		return err
 	}
 	c.begin(opened)
-	to, ok := afterSignIn[next]
+	to, ok := c.onward(next)
 	if !ok {
-		to = account
+		to = c.view.Path(account)
 	}
-	web.SeeOther(c.w, c.view.Path(to))
+	web.SeeOther(c.w, to)
 	return nil
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/signin"
 	"github.com/rekeyhq/rekey/storefront"
+	"github.com/rekeyhq/rekey/token"
 	"github.com/rekeyhq/rekey/web"
 )
 
@@ -55,7 +56,7 @@ func open(t *testing.T, d *db.DB) *street {
 	for kind, composer := range accounts.Composers() {
 		s.letters[kind] = composer
 	}
-	door := &storefront.Storefront{Shop: s.shop, Customers: accounts, SignIn: sessions, Recovery: links, Log: log}
+	door := &storefront.Storefront{Shop: s.shop, Customers: accounts, SignIn: sessions, Recovery: links, Connect: &token.OAuth2{DB: d, Key: key}, Log: log}
 	if err := door.Prepare(); err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/signin"
+	"github.com/rekeyhq/rekey/token"
 	"github.com/rekeyhq/rekey/web"
 )
 
@@ -40,12 +41,16 @@ const (
 	createPost        = account + "/createpost"
 	confirmPath       = account + "/confirm"
 	confirmPost       = account + "/confirmpost"
+	emailPath         = account + "/confirmemail"
+	emailPost         = account + "/confirmemailpost"
 	forgotPath        = account + "/forgotpassword"
 	forgotPost        = account + "/forgotpasswordpost"
 	newPasswordPath   = account + "/createpassword"
 	newPasswordPost   = account + "/resetpasswordpost"
 	editPath          = account + "/edit"
 	editPost          = account + "/editpost"
+	editEmailPath     = account + "/editemail"
+	editEmailPost     = account + "/editemailpost"
 	sessionsPost      = account + "/sessionspost"
 	assetPrefix       = account + "/assets/" // below the path that a store's proxy hands over anyway
 	changePasswordURL = "/.well-known/change-password"
@@ -57,6 +62,7 @@ type Storefront struct {
 	Customers *customer.Service
 	SignIn    *signin.Service
 	Recovery  *recovery.Service
+	Connect   *token.OAuth2
 	Log       *slog.Logger
 
 	pages  *web.Pages
@@ -111,6 +117,9 @@ var routes = []route{
 	{"GET", confirmPath, (*call).confirmPage, false},
 	{"POST", confirmPost, (*call).confirm, false},
 
+	{"GET", emailPath, (*call).emailPage, false},
+	{"POST", emailPost, (*call).confirmEmail, false},
+
 	{"GET", forgotPath, (*call).forgotPage, false},
 	{"POST", forgotPost, (*call).forgot, false},
 	{"GET", newPasswordPath, (*call).newPasswordPage, false},
@@ -119,7 +128,16 @@ var routes = []route{
 	{"GET", account, (*call).accountPage, true},
 	{"GET", editPath, (*call).editPage, true},
 	{"POST", editPost, (*call).edit, true},
+	{"GET", editEmailPath, (*call).editEmailPage, true},
+	{"POST", editEmailPost, (*call).editEmail, true},
 	{"POST", sessionsPost, (*call).endSessions, true},
+
+	{"GET", authorizePath, (*call).authorize, false},
+	{"GET", connectPath, (*call).connectPage, false},
+	{"POST", connectPath, (*call).decide, false},
+	{"POST", disconnectPost, (*call).disconnect, true},
+	{"GET", logoutPath, (*call).endSessionPage, false},
+	{"POST", logoutPath, (*call).endSession, false},
 }
 
 // aliases are further addresses that Adobe Commerce's themes link to.

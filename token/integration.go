@@ -2,46 +2,255 @@ package token
 
 import (
 	"context"
+	"errors"
+	"net/mail"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
+	"github.com/rekeyhq/rekey/admin"
+	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
 )
 
-// Integration is a program that holds tokens for customers.
+const (
+	maxIntegrationName = 255  // characters, Commerce's column
+	maxIntegrationURL  = 2000 // bytes
+)
+
+// Integration is a program that acts for the store, with the rights that an administrator granted it.
 type Integration struct {
-	ID          int64
-	Name, Email string
-	CreatedAt   time.Time
-	Customers   int64 // for whom it holds living tokens
+	ID                       int64
+	Name, Email              string
+	CallbackURL, IdentityURL string // where activating sends the secrets, and where the other side's own page is
+	Rights                   []admin.Right
+	Active                   bool   // it holds an access token
+	ConsumerKey              string // no secret; "" before the first activation
+	CreatedAt, LastUsedAt    time.Time
+	Customers                int64 // for whom it holds living tokens; filled by Integrations
+
+	version int64 // raised by each activation; secrets of another version are worth nothing
 }
 
-// CreateIntegration stores an integration. Errors: fault Conflict when the name is taken.
+// Insecure tells whether one of the URLs is plain http, where secrets could be read on their way.
+func (i Integration) Insecure() bool {
+	return strings.HasPrefix(i.CallbackURL, "http:") || strings.HasPrefix(i.IdentityURL, "http:")
+}
+
+// Resource is a right that an integration can be granted, in words.
+type Resource struct {
+	Right admin.Right
+	Label string
+}
+
+// Resources lists what an integration can be granted: what the web API has a door for.
+func Resources() []Resource {
+	return []Resource{
+		{admin.ViewCustomers, "View and search customers"},
+		{admin.EditCustomers, "Create and change customers"},
+		{admin.DeleteCustomers, "Delete customers"},
+		{admin.ResetPassword, "Send password resets"},
+		{admin.ForceSignIn, "Force sign-in (revoke tokens)"},
+		{admin.UnlockCustomer, "Unlock customers"},
+	}
+}
+
+// NewIntegration is what an integration is made of.
+type NewIntegration struct {
+	Name, Email, CallbackURL, IdentityURL string
+	Rights                                []admin.Right
+}
+
+func (n *NewIntegration) check(allowHTTP bool) error {
+	var errs []error
+	refuse := func(field, text string) { errs = append(errs, fault.Refuse(field, "malformed", text, nil)) }
+	n.Name = strings.TrimSpace(n.Name)
+	if n.Name == "" || utf8.RuneCountInString(n.Name) > maxIntegrationName || !utf8.ValidString(n.Name) || strings.ContainsAny(n.Name, "\x00\r\n") {
+		refuse("name", "An integration needs a name of at most 255 characters.")
+	}
+	if a, err := mail.ParseAddress(n.Email); n.Email != "" && (err != nil || a.Address != n.Email) {
+		refuse("email", "The e-mail address of the integration is not valid.")
+	}
+	for _, one := range []struct{ field, label, value string }{
+		{"callback_url", "callback URL", n.CallbackURL}, {"identity_url", "identity link URL", n.IdentityURL},
+	} {
+		if one.value != "" && !usable(one.value, allowHTTP) {
+			refuse(one.field, "The "+one.label+" must be absolute and begin with https://, without a user name and without a #.")
+		}
+	}
+	known := Resources()
+	for _, right := range n.Rights {
+		if !slices.ContainsFunc(known, func(r Resource) bool { return r.Right == right }) {
+			refuse("resources", "There is no resource \""+string(right)+"\"; there are "+resourceNames()+".")
+		}
+	}
+	if len(n.Rights) == 0 {
+		refuse("resources", "Choose at least one resource: an integration reaches only what it is granted.")
+	}
+	return errors.Join(errs...)
+}
+
+func resourceNames() string {
+	var names []string
+	for _, r := range Resources() {
+		names = append(names, string(r.Right))
+	}
+	return strings.Join(names, ", ")
+}
+
+// usable tells whether the house may send secrets, or an administrator's browser, to a URL.
+func usable(text string, allowHTTP bool) bool {
+	u, err := url.Parse(text)
+	return err == nil && len(text) <= maxIntegrationURL && u.Host != "" && u.Opaque == "" && u.User == nil && !strings.Contains(text, "#") &&
+		(u.Scheme == "https" || allowHTTP && u.Scheme == "http")
+}
+
+// CreateIntegration stores an integration without rights, which can hold customers' tokens and nothing else. Errors: fault
+// Conflict when the name is taken.
 func CreateIntegration(ctx context.Context, tx *db.Tx, name, email string) (Integration, error) {
+	return createIntegration(ctx, tx, NewIntegration{Name: name, Email: email})
+}
+
+func createIntegration(ctx context.Context, tx *db.Tx, n NewIntegration) (Integration, error) {
 	now, err := tx.Now(ctx)
 	if err != nil {
 		return Integration{}, err
 	}
-	i := Integration{Name: name, Email: email, CreatedAt: now}
-	err = tx.Row(ctx, "INSERT INTO integrations (name, email, created_at) VALUES ($1,$2,$3) ON CONFLICT DO NOTHING RETURNING id",
-		name, email, db.Micro(now)).Scan(&i.ID)
+	rights := make([]string, len(n.Rights))
+	for i, r := range n.Rights {
+		rights[i] = string(r)
+	}
+	made, err := scanIntegration(tx.Row(ctx, `INSERT INTO integrations (name, email, callback_url, identity_url, rights, created_at)
+		VALUES ($1,$2,$3,$4,$5,$6) ON CONFLICT DO NOTHING RETURNING `+integrationColumns,
+		n.Name, n.Email, n.CallbackURL, n.IdentityURL, strings.Join(rights, ","), db.Micro(now)))
+	if fault.Is(err, fault.NotFound) {
+		return Integration{}, &fault.Error{Kind: fault.Conflict, Field: "name", Key: "integration.exists",
+			Text: "There is an integration of that name already."}
+	}
+	return made, err
+}
+
+const integrationColumns = "id, name, email, callback_url, identity_url, rights, active, version, consumer_key, created_at, last_used_at"
+
+func scanIntegration(row db.Scanner) (Integration, error) {
+	var i Integration
+	var rights string
+	err := row.Scan(&i.ID, &i.Name, &i.Email, &i.CallbackURL, &i.IdentityURL, &rights, &i.Active, &i.version, &i.ConsumerKey,
+		db.IntoTime(&i.CreatedAt), db.IntoTime(&i.LastUsedAt))
 	if db.IsNoRows(err) {
-		return Integration{}, fault.New(fault.Conflict, "integration.exists", "There is an integration of that name already.")
+		return Integration{}, fault.New(fault.NotFound, "not_found", "There is no such integration.")
+	}
+	for r := range strings.SplitSeq(rights, ",") {
+		if r != "" {
+			i.Rights = append(i.Rights, admin.Right(r))
+		}
 	}
 	return i, err
 }
 
-// Integrations lists every integration with the number of customers for whom it holds living tokens.
+// FindIntegration reads one integration. Errors: fault NotFound.
+func FindIntegration(ctx context.Context, tx *db.Tx, id int64) (Integration, error) {
+	return scanIntegration(tx.Row(ctx, "SELECT "+integrationColumns+" FROM integrations WHERE id = $1", id))
+}
+
+// Integrations lists every integration by name, with the number of customers for whom it holds living tokens.
 func Integrations(ctx context.Context, tx *db.Tx) ([]Integration, error) {
 	now, err := tx.Now(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, `SELECT i.id, i.name, i.email, i.created_at, (SELECT COUNT(DISTINCT t.customer_id)`+from+`
-		WHERE `+live+` AND t.integration_id = i.id) FROM integrations i ORDER BY i.name`, db.Micro(now))
-	return db.Collect(rows, err, func(row db.Scanner) (Integration, error) {
-		var i Integration
-		err := row.Scan(&i.ID, &i.Name, &i.Email, db.IntoTime(&i.CreatedAt), &i.Customers)
-		return i, err
+	rows, err := tx.Query(ctx, "SELECT "+integrationColumns+" FROM integrations ORDER BY name")
+	all, err := db.Collect(rows, err, scanIntegration)
+	if err != nil {
+		return nil, err
+	}
+	type held struct{ integration, customers int64 }
+	rows, err = tx.Query(ctx, "SELECT t.integration_id, COUNT(DISTINCT t.customer_id)"+from+" WHERE "+live+
+		" AND t.integration_id IS NOT NULL GROUP BY t.integration_id", db.Micro(now))
+	counts, err := db.Collect(rows, err, func(row db.Scanner) (held, error) {
+		var h held
+		err := row.Scan(&h.integration, &h.customers)
+		return h, err
 	})
+	for _, h := range counts {
+		for i := range all {
+			if all[i].ID == h.integration {
+				all[i].Customers = h.customers
+			}
+		}
+	}
+	return all, err
+}
+
+// Program is the active integration that a bearer speaks for, with its rights. Errors: fault Unauthenticated.
+func Program(ctx context.Context, tx *db.Tx, b Bearer) (admin.Program, error) {
+	i, err := FindIntegration(ctx, tx, b.IntegrationID)
+	if fault.Is(err, fault.NotFound) || err == nil && (!i.Active || b.Kind != IntegrationToken) {
+		return admin.Program{}, dead()
+	}
+	return admin.Program{ID: i.ID, Name: i.Name, Rights: i.Rights}, err
+}
+
+// reach refuses a permit that cannot manage integrations: they act for the whole store, not for one website of it.
+func reach(permit admin.Permit) error {
+	if err := permit.Need(admin.ManagePrograms); err != nil {
+		return err
+	}
+	if permit.Websites() != nil {
+		return fault.New(fault.Forbidden, "forbidden", "An integration reaches all websites, and you administer one of them.")
+	}
+	return nil
+}
+
+// AddIntegration makes an integration, which can do nothing until it is activated. Errors: fault Forbidden, Invalid;
+// Conflict when the name is taken.
+func (s *Service) AddIntegration(ctx context.Context, permit admin.Permit, n NewIntegration, o audit.Origin) (made Integration, err error) {
+	if err := reach(permit); err != nil {
+		return Integration{}, err
+	}
+	if err := n.check(s.Shop.AllowHTTP); err != nil {
+		return Integration{}, err
+	}
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		if made, err = createIntegration(ctx, tx, n); err != nil {
+			return err
+		}
+		return recordIntegration(ctx, tx, audit.IntegrationCreated, permit.Actor(), made, o)
+	})
+	return made, err
+}
+
+// DeleteIntegration ends an integration and every token that it holds, its customers' tokens included. Errors: fault
+// Forbidden, NotFound.
+func (s *Service) DeleteIntegration(ctx context.Context, permit admin.Permit, id int64, o audit.Origin) (gone Integration, err error) {
+	if err := reach(permit); err != nil {
+		return Integration{}, err
+	}
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		if gone, err = lockIntegration(ctx, tx, id); err != nil {
+			return err
+		}
+		for _, table := range []string{
+			"DELETE FROM tokens WHERE integration_id = $1", "DELETE FROM oauth1_handshakes WHERE integration_id = $1",
+			"DELETE FROM oauth1_nonces WHERE integration_id = $1", "DELETE FROM integrations WHERE id = $1",
+		} {
+			if _, err := tx.Exec(ctx, table, id); err != nil {
+				return err
+			}
+		}
+		return recordIntegration(ctx, tx, audit.IntegrationDeleted, permit.Actor(), gone, o)
+	})
+	return gone, err
+}
+
+// lockIntegration reads an integration that is about to change: whoever activates it, ends it or hands it a token takes turns.
+func lockIntegration(ctx context.Context, tx *db.Tx, id int64) (Integration, error) {
+	return scanIntegration(tx.Row(ctx, "SELECT "+integrationColumns+" FROM integrations WHERE id = $1"+tx.ForUpdate(), id))
+}
+
+func recordIntegration(ctx context.Context, tx *db.Tx, action string, who audit.Actor, i Integration, o audit.Origin) error {
+	return audit.Record(ctx, tx, audit.Entry{Action: action, Actor: who, Subject: i.Name, Origin: o})
 }

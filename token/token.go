@@ -63,6 +63,9 @@ type Bearer struct {
 	ClientID      int64 // of OAuth 2
 	Family        db.ID // tokens that come from one grant
 	Scope         string
+	Data          string // what its kind keeps beside it
+	Generation    int64
+	ExpiresAt     time.Time
 }
 
 // Receipt tells what Force ended.
@@ -72,6 +75,8 @@ type Receipt struct{ Tokens, Sessions int64 }
 type Service struct {
 	DB     *db.DB
 	SignIn *signin.Service
+	Shop   *shop.Shop
+	Key    secret.Key // the secrets of integrations are made from it
 }
 
 // SignInCustomer is the web API's sign-in: a token for a customer's address and password. Errors: those of signin.Prove.
@@ -127,7 +132,7 @@ func Put(ctx context.Context, tx *db.Tx, n New, o audit.Origin) (db.ID, secret.T
 		return id, n.Secret, err
 	}
 	_, err = tx.Exec(ctx, `DELETE FROM tokens WHERE customer_id = $1 AND (generation < $2 OR expires_at <= $3 OR id IN
-		(SELECT id FROM tokens WHERE customer_id = $1 ORDER BY id DESC LIMIT 1000 OFFSET $4))`,
+		(SELECT id FROM tokens WHERE customer_id = $1 AND revoked_at IS NULL ORDER BY id DESC LIMIT 1000 OFFSET $4))`,
 		n.CustomerID, n.Generation, db.Micro(now), MaxTokens)
 	return id, n.Secret, err
 }
@@ -149,8 +154,8 @@ const live = "t.generation = c.token_generation AND c.active AND t.revoked_at IS
 const from = " FROM tokens t JOIN customer_standing c ON c.id = t.customer_id"
 
 // check finds any living token by its secret: one indexed read, joined with the standing of whom it speaks for.
-const check = `SELECT t.id, t.kind, t.customer_id, c.website_id, t.admin_id, t.integration_id, t.client_id, t.family, t.scope, t.last_used_at
-	FROM tokens t LEFT JOIN customer_standing c ON c.id = t.customer_id LEFT JOIN admin_standing a ON a.id = t.admin_id
+const check = `SELECT t.id, t.kind, t.customer_id, c.website_id, t.admin_id, t.integration_id, t.client_id, t.family, t.scope, t.last_used_at,
+	t.data, t.generation, t.expires_at FROM tokens t LEFT JOIN customer_standing c ON c.id = t.customer_id LEFT JOIN admin_standing a ON a.id = t.admin_id
 	WHERE t.secret_hash = $2 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $1)
 	AND (t.customer_id IS NULL OR (t.generation = c.token_generation AND c.active))
 	AND (t.admin_id IS NULL OR (t.generation = a.session_generation AND a.active))`
@@ -170,18 +175,9 @@ func (s *Service) Check(ctx context.Context, bearer secret.Text, kinds ...string
 	}
 	var b Bearer
 	var touch time.Time
-	err := s.DB.Read(ctx, func(tx *db.Tx) error {
-		now, err := tx.Now(ctx)
-		if err != nil {
-			return err
-		}
-		var used time.Time
-		err = tx.Row(ctx, check, db.Micro(now), secret.Digest(bearer)).Scan(&b.TokenID, &b.Kind, db.IntoInt(&b.CustomerID), db.IntoInt(&b.WebsiteID),
-			db.IntoInt(&b.AdminID), db.IntoInt(&b.IntegrationID), db.IntoInt(&b.ClientID), &b.Family, &b.Scope, db.IntoTime(&used))
-		if db.IsNoRows(err) || err == nil && !slices.Contains(kinds, b.Kind) {
-			return dead()
-		}
-		if err == nil && now.Sub(used) >= usedEvery {
+	err := s.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		var used, now time.Time
+		if b, used, now, err = find(ctx, tx, bearer, kinds...); err == nil && now.Sub(used) >= usedEvery {
 			touch = now
 		}
 		return err
@@ -196,6 +192,20 @@ func (s *Service) Check(ctx context.Context, bearer secret.Text, kinds ...string
 		_, err := tx.Exec(ctx, "UPDATE tokens SET last_used_at = $2 WHERE id = $1", b.TokenID, db.Micro(touch))
 		return err
 	})
+}
+
+// find is Check in the caller's transaction: it also tells when the token was last used, and the time.
+func find(ctx context.Context, tx *db.Tx, bearer secret.Text, kinds ...string) (b Bearer, used, now time.Time, err error) {
+	if now, err = tx.Now(ctx); err != nil {
+		return Bearer{}, used, now, err
+	}
+	err = tx.Row(ctx, check, db.Micro(now), secret.Digest(bearer)).Scan(&b.TokenID, &b.Kind, db.IntoInt(&b.CustomerID), db.IntoInt(&b.WebsiteID),
+		db.IntoInt(&b.AdminID), db.IntoInt(&b.IntegrationID), db.IntoInt(&b.ClientID), &b.Family, &b.Scope, db.IntoTime(&used),
+		&b.Data, &b.Generation, db.IntoTime(&b.ExpiresAt))
+	if db.IsNoRows(err) || err == nil && !slices.Contains(kinds, b.Kind) {
+		err = dead()
+	}
+	return b, used, now, err
 }
 
 // Force is Force Sign-In: it revokes every token of the customer, so that programs which use the web API for them lose

@@ -32,16 +32,19 @@ const (
 
 // commands is the command line, in the order in which the help shows it.
 type commands struct {
-	Demo        demoCommand      `cmd:"" help:"Try everything: two stores, a console and a mailbox, with nothing to set up."`
-	Serve       serveCommand     `cmd:"" help:"Run the server."`
-	Admin       adminCommands    `cmd:"" help:"Administrators."`
-	Website     websiteCommands  `cmd:"" help:"Websites: the scope of a customer's account."`
-	StoreView   viewCommands     `cmd:"" help:"Store views: a language, an address and a look of a website."`
-	Customer    customerCommands `cmd:"" help:"Customers."`
-	Config      configCommands   `cmd:"" help:"Settings, by the paths of Adobe Commerce."`
-	Migrate     migrateCommand   `cmd:"" help:"Bring the database's schema up to date, or make a new store."`
-	Version     versionCommand   `cmd:"" help:"Tell the version."`
-	Healthcheck healthCommand    `cmd:"" help:"Ask a running server whether it is well; for containers and scripts."`
+	Demo        demoCommand         `cmd:"" help:"Try everything: two stores, a console and a mailbox, with nothing to set up."`
+	Serve       serveCommand        `cmd:"" help:"Run the server."`
+	Admin       adminCommands       `cmd:"" help:"Administrators."`
+	Website     websiteCommands     `cmd:"" help:"Websites: the scope of a customer's account."`
+	StoreView   viewCommands        `cmd:"" help:"Store views: a language, an address and a look of a website."`
+	Customer    customerCommands    `cmd:"" help:"Customers."`
+	OauthClient clientCommands      `cmd:"" name:"oauth-client" help:"Apps that customers connect by OAuth 2.1 or OpenID Connect."`
+	Webhook     webhookCommands     `cmd:"" help:"Webhooks: programs that are told what happens."`
+	Integration integrationCommands `cmd:"" help:"Integrations: programs that act for the store."`
+	Config      configCommands      `cmd:"" help:"Settings, by the paths of Adobe Commerce."`
+	Migrate     migrateCommand      `cmd:"" help:"Bring the database's schema up to date, or make a new store."`
+	Version     versionCommand      `cmd:"" help:"Tell the version."`
+	Healthcheck healthCommand       `cmd:"" help:"Ask a running server whether it is well; for containers and scripts."`
 }
 
 // shell is where a command reads and writes.

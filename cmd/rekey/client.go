@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/rekeyhq/rekey/admin"
+	"github.com/rekeyhq/rekey/app"
+	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/token"
+)
+
+type clientCommands struct {
+	Create clientCreate `cmd:"" help:"Register an app that customers may connect by OAuth 2.1 or OpenID Connect."`
+	List   clientList   `cmd:"" help:"List the apps."`
+	Delete clientDelete `cmd:"" help:"Delete an app and every token that it holds."`
+}
+
+type clientCreate struct {
+	place
+	Website      string   `required:"" help:"Code of the website whose customers may connect the app."`
+	Name         string   `required:"" help:"Name of the app; customers read it when they are asked."`
+	RedirectURI  []string `required:"" sep:"none" help:"Where answers may go, byte by byte; may be given several times."`
+	LogoutURI    []string `sep:"none" help:"Where a customer may go after signing out; may be given several times."`
+	Confidential bool     `help:"Give the app a secret. Apps on a customer's own device have none."`
+	JSON         bool     `help:"Write JSON."`
+}
+
+// Run registers the app and shows its secret, once.
+func (c *clientCreate) Run(ctx context.Context, sh shell) error {
+	return c.change(ctx, func(h *app.House) error {
+		website, err := websiteNamed(ctx, h, c.Website)
+		if err != nil {
+			return err
+		}
+		var made token.Client
+		var word secret.Text
+		err = h.DB.Write(ctx, func(tx *db.Tx) error {
+			made, word, err = token.CreateClient(ctx, tx, admin.CommandLine(admin.ManagePrograms), token.NewClient{WebsiteID: website.ID, Name: c.Name,
+				RedirectURIs: c.RedirectURI, LogoutURIs: c.LogoutURI, Confidential: c.Confidential}, audit.Origin{})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return sh.writeJSON(struct {
+				ClientID     string `json:"client_id"`
+				ClientSecret string `json:"client_secret,omitempty"`
+			}{made.ClientID, word.Reveal()})
+		}
+		fmt.Fprintf(sh.out, "App %s was registered.\nclient_id: %s\n", made.Name, made.ClientID)
+		if !word.IsEmpty() {
+			fmt.Fprintf(sh.out, "client_secret: %s\nThe secret is shown this once and is not stored.\n", word.Reveal())
+		}
+		return nil
+	})
+}
+
+type clientList struct {
+	place
+	listing
+}
+
+type clientRow struct {
+	ClientID     string   `json:"client_id"`
+	Website      string   `json:"website"`
+	Name         string   `json:"name"`
+	Confidential bool     `json:"confidential"`
+	RedirectURIs []string `json:"redirect_uris"`
+	LogoutURIs   []string `json:"logout_uris"`
+	Customers    int64    `json:"customers"`
+}
+
+// Run lists the apps.
+func (c *clientList) Run(ctx context.Context, sh shell) error {
+	return c.read(ctx, func(h *app.House) error {
+		stores, err := h.Shop.Load(ctx)
+		if err != nil {
+			return err
+		}
+		rows := []clientRow{}
+		err = h.DB.Read(ctx, func(tx *db.Tx) error {
+			all, err := token.Clients(ctx, tx, admin.CommandLine(admin.ManagePrograms))
+			for _, one := range all {
+				r := clientRow{ClientID: one.ClientID, Name: one.Name, Confidential: one.Confidential, RedirectURIs: one.RedirectURIs,
+					LogoutURIs: one.LogoutURIs, Customers: one.Customers}
+				if w, ok := stores.Website(one.WebsiteID); ok {
+					r.Website = w.Code
+				}
+				rows = append(rows, r)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return sh.writeJSON(rows)
+		}
+		t := newTable(sh.out, "CLIENT ID", "WEBSITE", "NAME", "KIND", "REDIRECT URIS")
+		for _, r := range rows {
+			kind := "public"
+			if r.Confidential {
+				kind = "confidential"
+			}
+			t.row(r.ClientID, r.Website, r.Name, kind, strings.Join(r.RedirectURIs, " "))
+		}
+		return t.end()
+	})
+}
+
+type clientDelete struct {
+	place
+	ClientID string `arg:"" help:"The app's client_id, as rekey oauth-client list shows it."`
+}
+
+// Run deletes the app.
+func (c *clientDelete) Run(ctx context.Context, sh shell) error {
+	return c.change(ctx, func(h *app.House) error {
+		err := h.DB.Write(ctx, func(tx *db.Tx) error {
+			return token.DeleteClient(ctx, tx, admin.CommandLine(admin.ManagePrograms), c.ClientID, audit.Origin{})
+		})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(sh.out, "App %s was deleted, and every token that it held.\n", c.ClientID)
+		return nil
+	})
+}

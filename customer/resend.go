@@ -1,0 +1,87 @@
+package customer
+
+import (
+	"context"
+	"time"
+
+	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/limit"
+	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/shop"
+)
+
+// AskConfirmation sends the letter that finishes a new account once more, to whoever waits for one under the address. It looks
+// nobody up and answers everyone alike; who waits is found when the letter is written. Errors: fault Invalid on
+// "email"; Limited by client address.
+func (s *Service) AskConfirmation(ctx context.Context, v *shop.View, email string, o audit.Origin) error {
+	a, err := ParseAddress(email)
+	if err != nil {
+		return err
+	}
+	var refused error
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		refused = nil
+		client, err := limit.Take(ctx, tx, limit.Rule{Name: "registration by client", Max: v.Int(shop.MaxRequestsPerClient), Window: time.Hour}, o.Network())
+		if err != nil {
+			return err
+		}
+		if !client.Allowed {
+			refused = fault.Until("limit.client", "Too many letters were asked for from your network. Please wait and try again later.", client.NextAt)
+			return nil
+		}
+		verdict, err := limit.Take(ctx, tx, letterRule, string(a.Key(v.Website.ID)))
+		if err != nil {
+			return err
+		}
+		e := audit.Entry{Action: audit.Registered, Actor: audit.Actor{Kind: audit.Shopper}, AddressKey: a.Key(v.Website.ID),
+			Subject: a.Masked(), WebsiteID: v.Website.ID, Origin: o}
+		if !verdict.Allowed {
+			e.Outcome = "limited"
+			return audit.Record(ctx, tx, e)
+		}
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: RegistrationLetter, WebsiteID: v.Website.ID, ViewID: v.ID, AddressKey: a.Key(v.Website.ID),
+			Data: map[string]string{"address": a.String()}, ExpiresAt: now.Add(v.Duration(shop.RegistrationLinkPeriod))})
+		if err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, e)
+	})
+	if err == nil {
+		err = refused
+	}
+	return err
+}
+
+// composeAgain writes the letter of AskConfirmation: the one that its registration had, or to an account whose address is
+// not proven the one by which its owner chooses a password. For everybody else it is not needed.
+func (s *Service) composeAgain(ctx context.Context, v *shop.View, letter mail.Letter) (mail.Content, error) {
+	a, err := ParseAddress(letter.Data["address"])
+	if err != nil {
+		return mail.Content{}, err
+	}
+	var waiting mail.Note
+	var owner Customer
+	err = s.DB.Read(ctx, func(tx *db.Tx) error {
+		if waiting, err = waitingLetter(ctx, tx, v, a); fault.Is(err, fault.NotFound) {
+			owner, err = FindByAddress(ctx, tx, v.Website.ID, a)
+		}
+		return err
+	})
+	switch {
+	case fault.Is(err, fault.NotFound), err == nil && owner.ID != 0 && (owner.Confirmed() || !owner.Active):
+		return mail.Content{}, mail.NotNeeded("nobody waits for a confirmation under the address")
+	case err != nil:
+		return mail.Content{}, err
+	case owner.ID != 0:
+		letter.CustomerID = owner.ID
+		return s.composeWelcome(ctx, letter)
+	}
+	letter.Data, letter.ExpiresAt = waiting.Data, waiting.ExpiresAt
+	return s.composeRegistration(ctx, letter)
+}

@@ -1,0 +1,189 @@
+package token
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/rekeyhq/rekey/admin"
+	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/secret"
+)
+
+const (
+	maxClientName  = 80 // bytes; customers read it on the consent page
+	maxURIs        = 20
+	maxURI         = 1000 // bytes
+	clientIDPrefix = "app_"
+)
+
+// Client is an app that customers of one website may connect by OAuth 2.1 or OpenID Connect.
+type Client struct {
+	ID           int64
+	ClientID     string // what the app calls itself; no secret
+	WebsiteID    int64
+	Name         string
+	Confidential bool     // it has a secret; without one it is an app on a customer's own device
+	RedirectURIs []string // where answers may go, compared byte by byte
+	LogoutURIs   []string // where a customer may go after signing out
+	CreatedAt    time.Time
+	Customers    int64 // who have connected it; filled by Clients
+
+	secretHash []byte
+}
+
+// NewClient is what an app is registered with.
+type NewClient struct {
+	WebsiteID                int64
+	Name                     string
+	RedirectURIs, LogoutURIs []string
+	Confidential             bool
+}
+
+// CreateClient registers an app. The secret of a confidential one is returned once and kept as its SHA-256. Errors: fault
+// Forbidden, Invalid on "name", "redirect_uris" or "logout_uris".
+func CreateClient(ctx context.Context, tx *db.Tx, permit admin.Permit, n NewClient, o audit.Origin) (Client, secret.Text, error) {
+	if err := permit.Need(admin.ManagePrograms); err != nil {
+		return Client{}, secret.Text{}, err
+	}
+	if !permit.Covers(n.WebsiteID) {
+		return Client{}, secret.Text{}, fault.New(fault.Forbidden, "forbidden", "Your role does not reach this website.")
+	}
+	if err := n.check(); err != nil {
+		return Client{}, secret.Text{}, err
+	}
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return Client{}, secret.Text{}, err
+	}
+	c := Client{ClientID: clientIDPrefix + db.NewID().String(), WebsiteID: n.WebsiteID, Name: n.Name, Confidential: n.Confidential,
+		RedirectURIs: n.RedirectURIs, LogoutURIs: n.LogoutURIs, CreatedAt: now}
+	var made secret.Text
+	if n.Confidential {
+		made = secret.Random()
+		c.secretHash = secret.Digest(made)
+	}
+	err = tx.Row(ctx, `INSERT INTO oauth2_clients (client_id, website_id, name, secret_hash, redirect_uris, logout_uris, created_at)
+		VALUES ($1,$2,$3,$4,$5,$6,$7) RETURNING id`, c.ClientID, c.WebsiteID, c.Name, c.secretHash,
+		strings.Join(c.RedirectURIs, "\n"), strings.Join(c.LogoutURIs, "\n"), db.Micro(now)).Scan(&c.ID)
+	if err != nil {
+		return Client{}, secret.Text{}, err
+	}
+	return c, made, audit.Record(ctx, tx, audit.Entry{Action: audit.ClientCreated, Actor: permit.Actor(), Subject: c.Name,
+		WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{"client_id": c.ClientID}})
+}
+
+// DeleteClient removes an app and every token that it holds. Errors: fault Forbidden, NotFound.
+func DeleteClient(ctx context.Context, tx *db.Tx, permit admin.Permit, clientID string, o audit.Origin) error {
+	if err := permit.Need(admin.ManagePrograms); err != nil {
+		return err
+	}
+	c, err := clientNamed(ctx, tx, clientID)
+	if err == nil && !permit.Covers(c.WebsiteID) {
+		err = noClient()
+	}
+	if err != nil {
+		return err
+	}
+	n, err := tx.Exec(ctx, "DELETE FROM tokens WHERE client_id = $1", c.ID)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "DELETE FROM oauth2_clients WHERE id = $1", c.ID); err != nil {
+		return err
+	}
+	return audit.Record(ctx, tx, audit.Entry{Action: audit.ClientDeleted, Actor: permit.Actor(), Subject: c.Name,
+		WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{"client_id": c.ClientID, "tokens": strconv.FormatInt(n, 10)}})
+}
+
+const clientColumns = "c.id, c.client_id, c.website_id, c.name, c.secret_hash, c.redirect_uris, c.logout_uris, c.created_at"
+
+func scanClient(row db.Scanner, more ...any) (Client, error) {
+	var c Client
+	var redirects, logouts string
+	err := row.Scan(append([]any{&c.ID, &c.ClientID, &c.WebsiteID, &c.Name, &c.secretHash, &redirects, &logouts, db.IntoTime(&c.CreatedAt)}, more...)...)
+	c.Confidential = c.secretHash != nil
+	c.RedirectURIs, c.LogoutURIs = strings.Fields(redirects), strings.Fields(logouts)
+	return c, err
+}
+
+func noClient() error {
+	return fault.New(fault.NotFound, "oauth2.no_client", "There is no such app.")
+}
+
+func clientNamed(ctx context.Context, tx *db.Tx, clientID string) (Client, error) {
+	c, err := scanClient(tx.Row(ctx, "SELECT "+clientColumns+" FROM oauth2_clients c WHERE c.client_id = $1", clientID))
+	if db.IsNoRows(err) {
+		err = noClient()
+	}
+	return c, err
+}
+
+// Clients lists the apps of the websites that the permit covers, with the number of customers who have connected each.
+func Clients(ctx context.Context, tx *db.Tx, permit admin.Permit) ([]Client, error) {
+	if err := permit.Need(admin.ManagePrograms); err != nil {
+		return nil, err
+	}
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, "SELECT "+clientColumns+", (SELECT COUNT(DISTINCT t.customer_id) FROM tokens t JOIN customer_standing s ON s.id = t.customer_id"+
+		` WHERE t.client_id = c.id AND t.generation = s.token_generation AND s.active AND t.revoked_at IS NULL AND t.expires_at > $1)
+		FROM oauth2_clients c ORDER BY c.website_id, c.name, c.id`, db.Micro(now))
+	all, err := db.Collect(rows, err, func(row db.Scanner) (Client, error) {
+		var n int64
+		c, err := scanClient(row, &n)
+		c.Customers = n
+		return c, err
+	})
+	return slices.DeleteFunc(all, func(c Client) bool { return !permit.Covers(c.WebsiteID) }), err
+}
+
+func (n NewClient) check() error {
+	if n.Name == "" || len(n.Name) > maxClientName || !utf8.ValidString(n.Name) || strings.ContainsFunc(n.Name, func(r rune) bool { return r < ' ' }) {
+		return fault.Refuse("name", "oauth2.name", "Give the app a name of at most 80 characters; customers will read it.", nil)
+	}
+	if len(n.RedirectURIs) == 0 {
+		return fault.Refuse("redirect_uris", "oauth2.redirect_required", "Give at least one redirect URI.", nil)
+	}
+	for field, uris := range map[string][]string{"redirect_uris": n.RedirectURIs, "logout_uris": n.LogoutURIs} {
+		if len(uris) > maxURIs {
+			return fault.Refuse(field, "oauth2.too_many", "These are too many addresses; at most 20.", nil)
+		}
+		for _, uri := range uris {
+			if !registrable(uri) {
+				return fault.Refuse(field, "oauth2.redirect_invalid", strconv.Quote(uri)+" cannot be registered: it must be https://…, http:// on a loopback "+
+					"address, or an app's own scheme with a dot such as com.example.app:/back, without a fragment, user name or white space.", nil)
+			}
+		}
+	}
+	return nil
+}
+
+// registrable judges an address that answers may be sent to: https; http on this machine only (RFC 8252 §7.3); or a scheme
+// of the app's own, which must hold a dot so that two apps do not take the same one (RFC 8252 §7.1).
+func registrable(uri string) bool {
+	u, err := url.Parse(uri)
+	if err != nil || len(uri) > maxURI || u.Fragment != "" || strings.Contains(uri, "#") || u.User != nil ||
+		strings.ContainsFunc(uri, func(r rune) bool {
+			return r <= ' ' || r > '~' || r == '\\' || r == '*' || r == ';' || r == ',' || r == '"' || r == '\''
+		}) {
+		return false // signs that end a source of a Content-Security-Policy, too
+	}
+	switch u.Scheme {
+	case "https":
+		return u.Hostname() != ""
+	case "http":
+		ip := net.ParseIP(u.Hostname())
+		return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	}
+	return strings.Contains(u.Scheme, ".")
+}
