@@ -84,7 +84,7 @@ func (s *OAuth2) idToken(v *shop.View, c Client, who customer.Customer, r row, k
 // Hinted reads the app out of an id token of this store view, however old it is. Errors: fault Invalid.
 func (s *OAuth2) Hinted(v *shop.View, hint string) (clientID string, err error) {
 	wrong := refused("invalid_request", "The id_token_hint is none of this store's.")
-	signed, err := jose.ParseSigned(hint, []jose.SignatureAlgorithm{jose.ES256})
+	signed, err := jose.ParseSignedCompact(hint, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		return "", wrong
 	}
