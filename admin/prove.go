@@ -39,16 +39,10 @@ func (s *Service) prove(ctx context.Context, name string, password secret.Text, 
 	name = name[:min(len(name), 64)]
 	lock := limit.Lock{Name: lockName, Failures: snap.Int(shop.AdminLockoutFailures), Pause: snap.Duration(shop.AdminLockoutThreshold)}
 	var attempt limit.Attempt
-	var refused error
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
-		refused = nil
-		v, err := limit.Take(ctx, tx, limit.Rule{Name: "admin sign-in", Max: maxPerClient, Window: time.Hour}, o.Network())
-		if err != nil {
+		if err := limit.Demand(ctx, tx, limit.Rule{Name: "admin sign-in", Max: maxPerClient, Window: time.Hour}, o.Network(),
+			"Too many sign-ins were tried from your network. Please wait and try again later."); err != nil {
 			return err
-		}
-		if !v.Allowed {
-			refused = fault.Until("limit.client", "Too many sign-ins were tried from your network. Please wait and try again later.", v.NextAt)
-			return nil
 		}
 		if attempt, err = limit.Try(ctx, tx, lock, name); err != nil {
 			return err
@@ -59,7 +53,7 @@ func (s *Service) prove(ctx context.Context, name string, password secret.Text, 
 		}
 		return err
 	})
-	if err = firstOf(err, refused); err != nil {
+	if err != nil {
 		return Admin{}, "", err
 	}
 	stored := who.hash

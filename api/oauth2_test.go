@@ -245,7 +245,8 @@ func TestEachStoreViewIsAnIssuer(t *testing.T) {
 			w := p.send(r.host, r.path, "", "")
 			var got map[string]any
 			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got["issuer"] != r.issuer || got["token_endpoint"] != r.issuer+"/oauth2/token" ||
-				got["authorization_response_iss_parameter_supported"] != true {
+				got["authorization_response_iss_parameter_supported"] != true || got["backchannel_logout_supported"] != true ||
+				got["backchannel_logout_session_supported"] != false {
 				t.Errorf("%s%s: %d %v", r.host, r.path, w.Code, got)
 			}
 			set := p.send(r.host, r.prefix+"/oauth2/jwks", "", "").Body.String()

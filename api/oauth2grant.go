@@ -130,6 +130,8 @@ func (c *oauth2Call) discovery() error {
 		"authorization_response_iss_parameter_supported": true,
 		"request_parameter_supported":                    false,
 		"request_uri_parameter_supported":                false,
+		"backchannel_logout_supported":                   true,
+		"backchannel_logout_session_supported":           false,
 		"ui_locales_supported":                           []string{c.view.Lang().Tag()},
 	})
 }

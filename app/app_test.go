@@ -105,6 +105,7 @@ func TestEveryDoorAnswers(t *testing.T) {
 		{n.at.Console + "/login", 200, "Username", "the console, below /admin"},
 		{n.at.Storefront + "/rest/V1/customers/me", 401, `"message"`, "the web API answers in JSON"},
 		{n.at.Storefront + "/graphql", 405, `"graphql-input"`, "GraphQL too, to POST only"},
+		{n.at.Storefront + "/oauth/token/request", 405, "oauth_problem=", "the handshake of integrations, for POST"},
 		{n.at.Storefront + "/administration", 404, "", "what only begins like another door's address is the storefront's"},
 		{n.at.Mailbox + "/", 200, "", "the mailbox, on an address of its own"},
 		{n.at.Storefront + "/metrics", 404, "", "metrics are not public"},

@@ -59,16 +59,18 @@ func (c *call) clients() error {
 func (c *call) clientForm() formPage {
 	p := formPage{page: c.page("New App", crumb{Text: "System"}, crumb{"Apps", clientsPath}),
 		Intro: "An app that customers of one website connect by OAuth 2.1 or OpenID Connect: they sign in at the store, and allow it on the store's own page."}
-	kinds := []option{{Value: "public", Text: "Public: runs on the customer's device and has no secret", Selected: true},
-		{Value: "confidential", Text: "Confidential: runs on a server and keeps a secret"}}
+	kinds := []option{{Value: "public", Text: "Public, on a customer's device", Selected: true},
+		{Value: "confidential", Text: "Confidential, on a server"}}
 	p.Form = form{Action: clientsPath, Submit: "Create App", Back: clientsPath, Fields: []field{
 		{Name: "name", Label: "Name", Type: "text", Autocomplete: "off", Hint: "Customers read it when they are asked."},
 		{Name: "website", Label: "Website", Options: websiteOptions(c.websites(), "")},
-		{Name: "kind", Label: "Kind", Options: kinds},
+		{Name: "kind", Label: "Kind", Options: kinds, Hint: "A public app has no secret; a confidential one is given one to keep."},
 		{Name: "redirect_uris", Label: "Redirect URIs", Type: "text", Autocomplete: "off", Mono: true,
 			Hint: "Where answers may go, byte by byte, such as https://app.example/back. Put a space between two."},
 		{Name: "logout_uris", Label: "Sign-out URIs", Type: "text", Autocomplete: "off", Mono: true, Optional: true,
 			Hint: "Where a customer may go after signing out. Put a space between two."},
+		{Name: "backchannel_logout_uri", Label: "Back-Channel Logout URI", Type: "text", Autocomplete: "off", Mono: true, Optional: true,
+			Hint: "Where the store tells the app itself that a customer was signed out everywhere, such as https://app.example/logout."},
 	}}
 	return p
 }
@@ -92,7 +94,8 @@ func (c *call) createClient() error {
 	err = c.write(func(ctx context.Context, tx *db.Tx) error {
 		made, word, err = token.CreateClient(ctx, tx, c.permit, token.NewClient{WebsiteID: w.ID, Name: strings.TrimSpace(v.Get("name")),
 			Confidential: v.Get("kind") == "confidential", RedirectURIs: strings.Fields(v.Get("redirect_uris")),
-			LogoutURIs: strings.Fields(v.Get("logout_uris"))}, c.origin())
+			LogoutURIs: strings.Fields(v.Get("logout_uris")), BackchannelURI: strings.TrimSpace(v.Get("backchannel_logout_uri")),
+			AllowHTTP: c.Shop.AllowHTTP}, c.origin())
 		return err
 	})
 	if err != nil {

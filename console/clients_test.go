@@ -25,7 +25,12 @@ func TestAppsAreMadeAndDeleted(t *testing.T) {
 		if bad.shows(t, "cannot be registered"); bad.status != http.StatusUnprocessableEntity {
 			t.Errorf("plain http: %d", bad.status)
 		}
-		made := boss.post("/admin/clients", fields...)
+		bad = boss.post("/admin/clients", "name", "Lune App", "website", "base", "kind", "public", "redirect_uris", "https://app.example/back",
+			"backchannel_logout_uri", "http://app.example/logout")
+		if bad.shows(t, "cannot be told of sign-outs"); bad.status != http.StatusUnprocessableEntity {
+			t.Errorf("a plain logout URI: %d", bad.status)
+		}
+		made := boss.post("/admin/clients", append(fields, "backchannel_logout_uri", "https://app.example/logout")...)
 		made.shows(t, "Client secret", "cannot be shown again")
 		id := regexp.MustCompile(`app_[a-z0-9]{26}`).FindString(made.body)
 		word := regexp.MustCompile(`<dd class="mono">([A-Za-z0-9_-]{43})</dd>`).FindStringSubmatch(made.body)

@@ -75,7 +75,7 @@ type integrationForm struct {
 
 func (c *call) integrationForm() integrationForm {
 	p := integrationForm{page: c.page("New Integration", crumb{Text: "System"}, crumb{"Integrations", holdersPath})}
-	p.Form = form{Action: holdersPath, Submit: "Save", Back: holdersPath, Key: p.Key, Fields: []field{
+	p.Form = form{Action: holdersPath, Submit: "Create Integration", Back: holdersPath, Key: p.Key, Fields: []field{
 		{Name: "name", Label: "Name", Type: "text", Autocomplete: "off"},
 		{Name: "email", Label: "Email", Type: "email", Autocomplete: "off", Mono: true, Optional: true},
 		{Name: "callback_url", Label: "Callback URL", Type: "url", Autocomplete: "off", Mono: true, Optional: true,
@@ -238,7 +238,7 @@ func (c *call) deletePage() error {
 	if err != nil {
 		return err
 	}
-	return c.render(http.StatusOK, "integration_delete", c.integrationPage(p, "Delete"))
+	return c.render(http.StatusOK, "integration_delete", c.integrationPage(p, "Delete Integration"))
 }
 
 func (c *call) deleteIntegration() error {

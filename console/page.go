@@ -100,7 +100,7 @@ func (c *call) nav() []navGroup {
 		{"System", "Audit", auditPath, "list", admin.ViewAudit, false},
 		{"System", "Administrators", adminsPath, "shield", admin.ManageAdmins, false},
 		{"System", "Integrations", holdersPath, "plug", admin.ManagePrograms, true},
-		{"System", "Apps", clientsPath, "plug", admin.ManagePrograms, false},
+		{"System", "Apps", clientsPath, "phone", admin.ManagePrograms, false},
 		{"System", "Webhooks", webhooksPath, "bell", webhook.Right, false},
 	}
 	var groups []navGroup

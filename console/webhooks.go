@@ -252,10 +252,10 @@ func (c *call) deleteWebhookPage() error {
 	if err != nil {
 		return err
 	}
-	p := formPage{page: c.page("Delete Webhook", append(c.webhookTrail(), crumb{w.Host(), webhookURL(w.ID)})...)}
-	p.Intro = "What waits for " + w.Host() + " is not sent, and the list of its deliveries is deleted with it. To pause it, disable it instead."
-	p.Form = form{Action: webhookURL(w.ID) + "/delete", Submit: "Delete Webhook", Back: webhookURL(w.ID)}
-	return c.show(p)
+	return c.render(http.StatusOK, "webhookdelete", struct {
+		page
+		Webhook webhookRow
+	}{c.page("Delete Webhook", append(c.webhookTrail(), crumb{w.Host(), webhookURL(w.ID)})...), c.webhookRow(w)})
 }
 
 func (c *call) deleteWebhook() error {

@@ -63,6 +63,17 @@ type Service struct {
 	Shop   *shop.Shop
 	Hasher *secret.Hasher
 	Key    secret.Key
+
+	// TokensEnded, if set, is told in the transaction which generation of a customer's tokens was ended by disabling or
+	// deleting the account: apps that hold some are then told too, by a floor above.
+	TokensEnded func(ctx context.Context, tx *db.Tx, id, generation int64) error
+}
+
+func (s *Service) tokensEnded(ctx context.Context, tx *db.Tx, c Customer) error {
+	if s.TokensEnded == nil {
+		return nil
+	}
+	return s.TokensEnded(ctx, tx, c.ID, c.TokenGeneration)
 }
 
 const columns = `id, website_id, store_view_id, email, email_canon, firstname, lastname, COALESCE(password_hash, ''),

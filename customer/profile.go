@@ -90,8 +90,14 @@ func (s *Service) update(ctx context.Context, id int64, ch Changes, allowed func
 			after = c
 			return nil
 		}
-		if err := store(ctx, tx, c, before.Active && !c.Active); err != nil {
+		disabled := before.Active && !c.Active
+		if err := store(ctx, tx, c, disabled); err != nil {
 			return err
+		}
+		if disabled {
+			if err := s.tokensEnded(ctx, tx, before); err != nil {
+				return err
+			}
 		}
 		if err := ch.keepBook(ctx, tx, c.ID); err != nil {
 			return err
@@ -260,6 +266,9 @@ func (s *Service) delete(ctx context.Context, id int64, allowed func(Customer) e
 			return err
 		}
 		if _, err := tx.Exec(ctx, "DELETE FROM customer_addresses WHERE customer_id = $1", id); err != nil {
+			return err
+		}
+		if err := s.tokensEnded(ctx, tx, c); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerDeleted, Actor: by, CustomerID: id, WebsiteID: c.WebsiteID, Origin: o})

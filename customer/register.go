@@ -68,24 +68,24 @@ func (s *Service) Register(ctx context.Context, v *shop.View, r Registration, o 
 		r.Answer = v.Text(shop.RegistrationAnswer)
 	}
 	receipt := Receipt{Browser: secret.Random(), Advice: advice}
-	var refused error
+	var taken error
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
-		refused = nil
-		client, err := limit.Take(ctx, tx, limit.Rule{Name: "registration by client", Max: v.Int(shop.MaxRequestsPerClient), Window: time.Hour}, o.Network())
-		if err != nil {
+		taken = nil
+		if err := limit.Demand(ctx, tx, limit.Rule{Name: "registration by client", Max: v.Int(shop.MaxRequestsPerClient), Window: time.Hour}, o.Network(),
+			"Too many accounts were asked for from your network. Please wait and try again later."); err != nil {
 			return err
 		}
-		if !client.Allowed {
-			refused = fault.Until("limit.client", "Too many accounts were asked for from your network. Please wait and try again later.", client.NextAt)
-			return nil
-		}
 		if r.Answer == shop.RegistrationImmediate {
-			return s.registerNow(ctx, tx, v, r, address, hash, o, &receipt)
+			err := s.registerNow(ctx, tx, v, r, address, hash, o, &receipt)
+			if fault.Is(err, fault.Conflict) {
+				taken, err = err, nil // commits the count: who is a customer is not to be asked without end
+			}
+			return err
 		}
 		return s.registerByLetter(ctx, tx, v, r, address, hash, o, receipt.Browser)
 	})
 	if err == nil {
-		err = refused
+		err = taken
 	}
 	return receipt, err
 }
@@ -295,17 +295,10 @@ func (s *Service) finish(ctx context.Context, v *shop.View, r registration, by a
 }
 
 func (s *Service) provePending(ctx context.Context, r registration, password secret.Text) error {
-	var refused error
 	err := s.DB.Write(ctx, func(tx *db.Tx) error {
-		v, err := limit.Take(ctx, tx, limit.Rule{Name: "registration tries", Max: confirmTries, Window: time.Hour}, r.id.String())
-		if err == nil && !v.Allowed {
-			refused = fault.Until("limit.client", "Too many passwords were tried. Please wait and try again later.", v.NextAt)
-		}
-		return err
+		return limit.Demand(ctx, tx, limit.Rule{Name: "registration tries", Max: confirmTries, Window: time.Hour}, r.id.String(),
+			"Too many passwords were tried. Please wait and try again later.")
 	})
-	if err == nil {
-		err = refused
-	}
 	if err != nil {
 		return err
 	}

@@ -137,6 +137,22 @@ func TestImmediateRegistrationAnswersAsCommerceDoes(t *testing.T) {
 	})
 }
 
+// The immediate answer names known addresses; nobody may ask for names without end.
+func TestImmediateRefusalsCountAgainstTheirClient(t *testing.T) {
+	dbtest.EachAt(t, func(t *testing.T, d *db.DB, _ *dbtest.Clock) {
+		h := fixture.Furnish(t, d)
+		h.Set(shop.RegistrationAnswer, shop.RegistrationImmediate)
+		h.Set(shop.MaxRequestsPerClient, "3")
+		h.Customer("lune_en", "known@lune.test")
+		for i := range 4 {
+			_, err := h.Customers.Register(context.Background(), h.View("lune_en"), form("known@lune.test"), fixture.Origin)
+			if want := []fault.Kind{fault.Conflict, fault.Limited}[i/3]; !fault.Is(err, want) {
+				t.Errorf("try %d: %v", i+1, err)
+			}
+		}
+	})
+}
+
 func TestNamesCannotCarryALinkIntoALetter(t *testing.T) {
 	h := fixture.Furnish(t, dbtest.Open(t, dbtest.SQLite))
 	for _, name := range []string{"", "  ", "Win http://evil.test", "<b>x</b>", "a@b.test", "{{.}}", "a\nBcc: x", strings.Repeat("x", 101)} {

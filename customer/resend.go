@@ -20,16 +20,10 @@ func (s *Service) AskConfirmation(ctx context.Context, v *shop.View, email strin
 	if err != nil {
 		return err
 	}
-	var refused error
-	err = s.DB.Write(ctx, func(tx *db.Tx) error {
-		refused = nil
-		client, err := limit.Take(ctx, tx, limit.Rule{Name: "registration by client", Max: v.Int(shop.MaxRequestsPerClient), Window: time.Hour}, o.Network())
-		if err != nil {
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		if err := limit.Demand(ctx, tx, limit.Rule{Name: "registration by client", Max: v.Int(shop.MaxRequestsPerClient), Window: time.Hour}, o.Network(),
+			"Too many letters were asked for from your network. Please wait and try again later."); err != nil {
 			return err
-		}
-		if !client.Allowed {
-			refused = fault.Until("limit.client", "Too many letters were asked for from your network. Please wait and try again later.", client.NextAt)
-			return nil
 		}
 		verdict, err := limit.Take(ctx, tx, letterRule, string(a.Key(v.Website.ID)))
 		if err != nil {
@@ -52,10 +46,6 @@ func (s *Service) AskConfirmation(ctx context.Context, v *shop.View, email strin
 		}
 		return audit.Record(ctx, tx, e)
 	})
-	if err == nil {
-		err = refused
-	}
-	return err
 }
 
 // composeAgain writes the letter of AskConfirmation: the one that its registration had, or to an account whose address is

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
 )
 
 // MaxPerWindow is the largest Rule.Max: each remembered hit takes eight bytes of its subject's row.
@@ -64,6 +65,16 @@ func Take(ctx context.Context, tx *db.Tx, r Rule, subject string) (Verdict, erro
 		return Verdict{}, err
 	}
 	return Verdict{Allowed: true}, nil
+}
+
+// Demand is Take for a limit that is said openly: what is not allowed is the fault, with the moment of the next one. As a
+// refusal counts nothing, it may end the transaction. Errors: fault Limited under "limit.client".
+func Demand(ctx context.Context, tx *db.Tx, r Rule, subject, text string) error {
+	v, err := Take(ctx, tx, r, subject)
+	if err == nil && !v.Allowed {
+		err = fault.Until("limit.client", text, v.NextAt)
+	}
+	return err
 }
 
 // Peek answers without counting.

@@ -55,6 +55,10 @@ const DefaultLife = 3 * 24 * time.Hour
 // Post is the lane of letters: to people, by the mail server. A Worker with a Carrier works on a lane of its own.
 const Post = ""
 
+// Programs is the lane of what is told to programs over HTTP: the events of webhooks, and sign-outs to the apps of
+// OpenID Connect.
+const Programs = "webhook"
+
 // maxData bounds the JSON of Note.Data in bytes: a note says what to write about, it does not hold the letter.
 const maxData = 4 << 10
 

@@ -45,13 +45,13 @@ func (s *Service) ChangeEmail(ctx context.Context, v *shop.View, owner customer.
 		if err := proof.Accept(ctx, tx); err != nil {
 			return err
 		}
-		client, err := limit.Take(ctx, tx, clientRule(v), o.Network())
-		if err != nil {
-			return err
-		}
-		if !client.Allowed {
-			refused = fault.Until("limit.client", "Too many letters were asked for from your network. Please wait and try again later.", client.NextAt)
+		// The right password is accepted even if the letter is refused: the refusal is committed with it.
+		refused = limit.Demand(ctx, tx, clientRule(v), o.Network(),
+			"Too many letters were asked for from your network. Please wait and try again later.")
+		if fault.Is(refused, fault.Limited) {
 			return nil
+		} else if refused != nil {
+			return refused
 		}
 		letters := letterRule(v)
 		letters.Name = "letters of a new address" // asking for a new password stays possible meanwhile

@@ -106,19 +106,10 @@ func (s *Service) Opened(ctx context.Context, p Pending, o audit.Origin) error {
 }
 
 func (s *Service) countWrong(ctx context.Context, o audit.Origin) error {
-	var refused error
-	err := s.DB.Write(ctx, func(tx *db.Tx) error {
-		refused = nil
-		v, err := limit.Take(ctx, tx, limit.Rule{Name: "wrong links", Max: wrongLinks, Window: time.Hour}, o.Network())
-		if err == nil && !v.Allowed {
-			refused = fault.Until("limit.client", "Too many links were tried from your network. Please wait and try again later.", v.NextAt)
-		}
-		return err
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		return limit.Demand(ctx, tx, limit.Rule{Name: "wrong links", Max: wrongLinks, Window: time.Hour}, o.Network(),
+			"Too many links were tried from your network. Please wait and try again later.")
 	})
-	if err == nil {
-		err = refused
-	}
-	return err
 }
 
 func find(ctx context.Context, tx *db.Tx, v *shop.View, link secret.Text) (Pending, error) {

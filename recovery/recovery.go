@@ -68,16 +68,10 @@ func (s *Service) Request(ctx context.Context, v *shop.View, email string, o aud
 	if err != nil {
 		return err
 	}
-	var refused error
-	err = s.DB.Write(ctx, func(tx *db.Tx) error {
-		refused = nil
-		client, err := limit.Take(ctx, tx, clientRule(v), o.Network())
-		if err != nil {
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		if err := limit.Demand(ctx, tx, clientRule(v), o.Network(),
+			"We received too many requests for password resets. Please wait and try again later."); err != nil {
 			return err
-		}
-		if !client.Allowed {
-			refused = fault.Until("limit.client", "We received too many requests for password resets. Please wait and try again later.", client.NextAt)
-			return nil
 		}
 		e := audit.Entry{Action: audit.ResetRequested, Actor: audit.Actor{Kind: audit.Shopper}, AddressKey: address.Key(v.Website.ID),
 			Subject: address.Masked(), WebsiteID: v.Website.ID, Origin: o}
@@ -100,10 +94,6 @@ func (s *Service) Request(ctx context.Context, v *shop.View, email string, o aud
 		}
 		return audit.Record(ctx, tx, e)
 	})
-	if err == nil {
-		err = refused
-	}
-	return err
 }
 
 // takeByProtection counts by what the store protects: the address, the client, either or nothing

@@ -59,16 +59,10 @@ func (s *Service) Prove(ctx context.Context, v *shop.View, email string, passwor
 	client := clientRule(v)
 	var attempt limit.Attempt
 	var c customer.Customer
-	var refused error
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
-		refused = nil
-		verdict, err := limit.Take(ctx, tx, client, o.Network())
-		if err != nil {
+		if err := limit.Demand(ctx, tx, client, o.Network(),
+			"Too many sign-ins were tried from your network. Please wait and try again later."); err != nil {
 			return err
-		}
-		if !verdict.Allowed {
-			refused = fault.Until("limit.client", "Too many sign-ins were tried from your network. Please wait and try again later.", verdict.NextAt)
-			return nil
 		}
 		if attempt, err = limit.Try(ctx, tx, lockOf(v), subject(v.Website.ID, address)); err != nil {
 			return err
@@ -84,9 +78,6 @@ func (s *Service) Prove(ctx context.Context, v *shop.View, email string, passwor
 		}
 		return err
 	})
-	if err == nil {
-		err = refused
-	}
 	if err != nil {
 		return Proof{}, err
 	}

@@ -22,7 +22,8 @@ var looks = []struct {
 }
 
 // TestDrawEveryPage draws every page and letter of the demo into the folder that REKEY_SCREENSHOTS names, and an
-// index.html beside them. It checks nothing: it is for looking at (make screenshots).
+// index.html beside them. It checks nothing: it is for looking at (make screenshots). A pattern draws some of them only,
+// such as -run TestDrawEveryPage/console/webhook.
 func TestDrawEveryPage(t *testing.T) {
 	dir := os.Getenv("REKEY_SCREENSHOTS")
 	if dir == "" {
@@ -36,28 +37,39 @@ func TestDrawEveryPage(t *testing.T) {
 		}
 	}
 	album := &album{t: t, dir: dir}
-	// The console comes first, while its customers' histories are those that the demo made up.
-	for _, sc := range consoleScenes {
-		album.draw("console", sc.name, func(b *tab) { sc.show(d.stage(d.lune), b) })
+	draw := func(scenes []scene, front string) func(*testing.T, drawing) {
+		return func(t *testing.T, draw drawing) {
+			for _, sc := range scenes {
+				draw(sc.name, func(b *tab) { sc.show(d.stage(front), b) })
+			}
+		}
 	}
+	// The console comes first, while its customers' histories are those that the demo made up.
+	album.chapter("console", draw(allConsoleScenes(), d.lune))
 	for _, view := range []struct {
 		language, front string
 		speaker         person // a customer who has the letters of the store in this language
 	}{{"en", d.lune, d.people[0]}, {"fr", d.fr, d.people[1]}} {
-		for _, sc := range storefrontScenes {
-			album.draw(view.language, sc.name, func(b *tab) { sc.show(d.stage(view.front), b) })
-		}
-		for name, id := range d.everyLetter(view.front, view.speaker) {
-			album.draw(view.language+"-letters", name, func(b *tab) { b.visit(d.mailbox + "/messages/" + id + "/frame") })
-		}
+		album.chapter(view.language, draw(allStorefrontScenes(), view.front))
+		album.chapter(view.language+"-letters", func(t *testing.T, draw drawing) {
+			mine := *d
+			mine.t = t
+			for name, id := range mine.everyLetter(view.front, view.speaker) {
+				draw(name, func(b *tab) { b.visit(d.mailbox + "/messages/" + id + "/frame") })
+			}
+		})
 	}
-	other := d.stage(d.other)
-	other.email, other.word = d.people[2].name, d.people[2].password
-	for _, sc := range storefrontScenes[:2] {
-		album.draw("second-store", sc.name, func(b *tab) { sc.show(other, b) })
-	}
-	album.draw("mailbox", "list", func(b *tab) { b.visit(d.mailbox) })
-	album.draw("mailbox", "letter", func(b *tab) { b.visit(d.mailbox + "/messages/" + d.letters()[0].ID) })
+	album.chapter("second-store", func(t *testing.T, draw drawing) {
+		other := d.stage(d.other)
+		other.email, other.word = d.people[2].name, d.people[2].password
+		for _, sc := range storefrontScenes[:2] {
+			draw(sc.name, func(b *tab) { sc.show(other, b) })
+		}
+	})
+	album.chapter("mailbox", func(t *testing.T, draw drawing) {
+		draw("list", func(b *tab) { b.visit(d.mailbox) })
+		draw("letter", func(b *tab) { b.visit(d.mailbox + "/messages/" + d.letters()[0].ID) })
+	})
 	album.bind()
 }
 
@@ -66,6 +78,18 @@ func (d *demo) stage(front string) *stage {
 	camille, boss := d.people[0], d.people[4]
 	return &stage{front: front, console: strings.TrimSuffix(d.console, "/admin"), known: "camille",
 		email: camille.name, word: camille.password, admin: boss.name, adminPW: boss.password,
+		rekey: func(t *testing.T, args ...string) string {
+			out, complaint, exit := command(t, "", append(args, "--data", d.data)...)
+			if exit != 0 {
+				t.Fatalf("rekey %s: %s", strings.Join(args, " "), complaint)
+			}
+			return out
+		},
+		letter: func(t *testing.T, to string, act func()) string {
+			before := d.letters()
+			act()
+			return d.letter(to, "", before).Text
+		},
 		link: func(t *testing.T) string {
 			before := d.letters()
 			b := newTab(t, look{})
@@ -124,10 +148,20 @@ type album struct {
 	pages []string // HTML of the index
 }
 
-// draw shows a page once and draws it in each look.
-func (a *album) draw(chapter, name string, show func(b *tab)) {
+// drawing shows a page once and draws it in each look.
+type drawing func(name string, show func(b *tab))
+
+// chapter draws the pages that belong together.
+func (a *album) chapter(chapter string, each func(*testing.T, drawing)) {
 	a.t.Helper()
-	a.t.Run(chapter+"/"+name, func(t *testing.T) {
+	a.t.Run(chapter, func(t *testing.T) {
+		each(t, func(name string, show func(b *tab)) { a.draw(t, chapter, name, show) })
+	})
+}
+
+func (a *album) draw(t *testing.T, chapter, name string, show func(b *tab)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
 		b := newTab(t, looks[0].look)
 		show(b)
 		row := fmt.Sprintf("<h2>%s · %s</h2>", html.EscapeString(chapter), html.EscapeString(name))

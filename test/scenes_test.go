@@ -15,6 +15,8 @@ type stage struct {
 	adminPW string
 	link    func(t *testing.T) string // a fresh recovery link of the customer
 	known   string                    // what to search for in the grid to find a customer with tokens and a history
+	rekey   func(t *testing.T, args ...string) string
+	letter  func(t *testing.T, to string, act func()) string // the text of the letter to an address that act causes
 }
 
 // scene is one page in one state.
@@ -90,7 +92,6 @@ var consoleScenes = []scene{
 	}},
 	{"administrators", func(st *stage, b *tab) { st.open(b, "/admin/administrators") }},
 	{"new-administrator", func(st *stage, b *tab) { st.open(b, "/admin/administrators/new") }},
-	{"integrations", func(st *stage, b *tab) { st.open(b, "/admin/integrations") }},
 	{"console-not-found", func(st *stage, b *tab) { st.signInToConsole(b); b.visit(st.console + "/admin/nowhere") }},
 }
 
@@ -149,6 +150,12 @@ func newStage(t *testing.T, engine string) *stage {
 	}
 	return &stage{front: s.url, console: s.url, email: shopper, word: oldPassword, known: shopper,
 		admin: boss, adminPW: bossWord,
+		rekey: func(_ *testing.T, args ...string) string { return s.rekey("", args...) },
+		letter: func(_ *testing.T, to string, act func()) string {
+			before := len(s.post.letters(to))
+			act()
+			return s.post.wait(to, before+1).text
+		},
 		link: func(t *testing.T) string {
 			before := len(s.post.letters(shopper))
 			if got := s.forgot(shopper).status; got != http.StatusSeeOther {

@@ -36,6 +36,8 @@ type Client struct {
 	CreatedAt    time.Time
 	Customers    int64 // who have connected it; filled by Clients
 
+	BackchannelURI string // where the app itself is told that a customer's sign-in has ended; may be empty
+
 	secretHash []byte
 }
 
@@ -45,10 +47,12 @@ type NewClient struct {
 	Name                     string
 	RedirectURIs, LogoutURIs []string
 	Confidential             bool
+	BackchannelURI           string // may be empty
+	AllowHTTP                bool   // BackchannelURI may be plain http, for development
 }
 
 // CreateClient registers an app. The secret of a confidential one is returned once and kept as its SHA-256. Errors: fault
-// Forbidden, Invalid on "name", "redirect_uris" or "logout_uris".
+// Forbidden, Invalid on "name", "redirect_uris", "logout_uris" or "backchannel_logout_uri".
 func CreateClient(ctx context.Context, tx *db.Tx, permit admin.Permit, n NewClient, o audit.Origin) (Client, secret.Text, error) {
 	if err := permit.Need(admin.ManagePrograms); err != nil {
 		return Client{}, secret.Text{}, err
@@ -64,15 +68,15 @@ func CreateClient(ctx context.Context, tx *db.Tx, permit admin.Permit, n NewClie
 		return Client{}, secret.Text{}, err
 	}
 	c := Client{ClientID: clientIDPrefix + db.NewID().String(), WebsiteID: n.WebsiteID, Name: n.Name, Confidential: n.Confidential,
-		RedirectURIs: n.RedirectURIs, LogoutURIs: n.LogoutURIs, CreatedAt: now}
+		RedirectURIs: n.RedirectURIs, LogoutURIs: n.LogoutURIs, BackchannelURI: n.BackchannelURI, CreatedAt: now}
 	var made secret.Text
 	if n.Confidential {
 		made = secret.Random()
 		c.secretHash = secret.Digest(made)
 	}
-	err = tx.Row(ctx, `INSERT INTO oauth2_clients (client_id, website_id, name, secret_hash, redirect_uris, logout_uris, created_at)
-		VALUES ($1,$2,$3,$4,$5,$6,$7) RETURNING id`, c.ClientID, c.WebsiteID, c.Name, c.secretHash,
-		strings.Join(c.RedirectURIs, "\n"), strings.Join(c.LogoutURIs, "\n"), db.Micro(now)).Scan(&c.ID)
+	err = tx.Row(ctx, `INSERT INTO oauth2_clients (client_id, website_id, name, secret_hash, redirect_uris, logout_uris, created_at,
+		backchannel_logout_uri) VALUES ($1,$2,$3,$4,$5,$6,$7,$8) RETURNING id`, c.ClientID, c.WebsiteID, c.Name, c.secretHash,
+		strings.Join(c.RedirectURIs, "\n"), strings.Join(c.LogoutURIs, "\n"), db.Micro(now), c.BackchannelURI).Scan(&c.ID)
 	if err != nil {
 		return Client{}, secret.Text{}, err
 	}
@@ -103,12 +107,12 @@ func DeleteClient(ctx context.Context, tx *db.Tx, permit admin.Permit, clientID 
 		WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{"client_id": c.ClientID, "tokens": strconv.FormatInt(n, 10)}})
 }
 
-const clientColumns = "c.id, c.client_id, c.website_id, c.name, c.secret_hash, c.redirect_uris, c.logout_uris, c.created_at"
+const clientColumns = "c.id, c.client_id, c.website_id, c.name, c.secret_hash, c.redirect_uris, c.logout_uris, c.backchannel_logout_uri, c.created_at"
 
 func scanClient(row db.Scanner, more ...any) (Client, error) {
 	var c Client
 	var redirects, logouts string
-	err := row.Scan(append([]any{&c.ID, &c.ClientID, &c.WebsiteID, &c.Name, &c.secretHash, &redirects, &logouts, db.IntoTime(&c.CreatedAt)}, more...)...)
+	err := row.Scan(append([]any{&c.ID, &c.ClientID, &c.WebsiteID, &c.Name, &c.secretHash, &redirects, &logouts, &c.BackchannelURI, db.IntoTime(&c.CreatedAt)}, more...)...)
 	c.Confidential = c.secretHash != nil
 	c.RedirectURIs, c.LogoutURIs = strings.Fields(redirects), strings.Fields(logouts)
 	return c, err
@@ -165,7 +169,18 @@ func (n NewClient) check() error {
 			}
 		}
 	}
+	if n.BackchannelURI != "" && !tellable(n.BackchannelURI, n.AllowHTTP) {
+		return fault.Refuse("backchannel_logout_uri", "oauth2.backchannel_invalid", strconv.Quote(n.BackchannelURI)+" cannot be told of sign-outs: "+
+			"it must be https://…, without a fragment, user name or white space; plain http is for development, with --dev.", nil)
+	}
 	return nil
+}
+
+// tellable judges an address that the store itself posts to. Which network it is in is looked at when it is connected to.
+func tellable(uri string, plain bool) bool {
+	u, err := url.Parse(uri)
+	return err == nil && len(uri) <= maxURI && u.Hostname() != "" && !strings.Contains(uri, "#") && u.User == nil &&
+		!strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r > '~' }) && (u.Scheme == "https" || u.Scheme == "http" && plain)
 }
 
 // registrable judges an address that answers may be sent to: https; http on this machine only (RFC 8252 §7.3); or a scheme

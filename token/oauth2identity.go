@@ -61,11 +61,16 @@ func (s *OAuth2) idToken(v *shop.View, c Client, who customer.Customer, r row, k
 	if kind == OAuthCode && r.asked.Nonce != "" {
 		claims["nonce"] = r.asked.Nonce
 	}
+	return s.signed(v, "JWT", claims)
+}
+
+// signed makes a JSON Web Token of a store view.
+func (s *OAuth2) signed(v *shop.View, kind jose.ContentType, claims map[string]any) (secret.Text, error) {
 	key, err := s.signingKey(v)
 	if err != nil {
 		return secret.Text{}, err
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{}).WithType("JWT"))
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{}).WithType(kind))
 	if err != nil {
 		return secret.Text{}, err
 	}

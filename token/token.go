@@ -5,7 +5,8 @@
 //   - A token is 256 random bits; the table keeps its SHA-256.
 //   - Checking one is one indexed read, joined with the customer's standing: after Force Sign-In has answered, no node
 //     accepts an older token, not even one that was just being issued.
-//   - Revoking all of a customer's tokens is one write: the generation is raised.
+//   - Revoking all of a customer's tokens is one write: the generation is raised. Apps that asked to be told of it are, by
+//     messages that are queued in the same transaction.
 package token
 
 import (
@@ -260,13 +261,17 @@ func (s *Service) RevokeOwn(ctx context.Context, b Bearer, o audit.Origin) (n in
 	return n, err
 }
 
-// RevokeAll ends every token of a customer in the caller's transaction, and tells how many were alive.
+// RevokeAll ends every token of a customer in the caller's transaction, and tells how many were alive. Apps that want to
+// be told of it will be.
 func RevokeAll(ctx context.Context, tx *db.Tx, customerID int64) (n int64, err error) {
 	if n, err = Count(ctx, tx, customerID); err != nil {
 		return 0, err
 	}
-	_, err = customer.EndTokens(ctx, tx, customerID)
-	return n, err
+	generation, err := customer.EndTokens(ctx, tx, customerID)
+	if err != nil {
+		return 0, err
+	}
+	return n, QueueLogouts(ctx, tx, customerID, generation-1)
 }
 
 // KeepOnly ends every token of a customer but the given one, which is moved under the new generation.

@@ -15,11 +15,12 @@ import (
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/token"
 )
 
 const (
 	// Lane is the events' part of the queue, and Kind what they are called in figures.
-	Lane = "webhook"
+	Lane = mail.Programs
 	Kind = "webhook"
 
 	poll    = 250 * time.Millisecond // how long an event may wait unseen
@@ -152,6 +153,9 @@ func (s *Service) carry(ctx context.Context, l mail.Letter) (mail.Receipt, error
 	snap, err := s.Shop.Load(ctx)
 	if err != nil {
 		return mail.Receipt{}, err
+	}
+	if l.Kind == token.LogoutKind {
+		return s.carryLogout(ctx, snap, l)
 	}
 	var d Delivery
 	var w Webhook

@@ -52,6 +52,11 @@ func (s *Service) post(ctx context.Context, private bool, d Delivery, at time.Ti
 	r.Header.Set("Webhook-Id", messageID(d.EventID))
 	r.Header.Set("Webhook-Timestamp", strconv.FormatInt(at.Unix(), 10))
 	r.Header.Set("Webhook-Signature", sign(s.signingKey(d.WebhookID), messageID(d.EventID), at, d.Body))
+	return s.send(r, private)
+}
+
+// send is one request to whatever a store view has been told to call, and the status of its answer.
+func (s *Service) send(r *http.Request, private bool) (status int, err error) {
 	transport := s.transport(private)
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: answerLimit,

@@ -11,6 +11,8 @@
 //   - The secret that signs is derived from the installation's key: no table holds it, and it is shown once.
 //   - Nothing is sent to private addresses unless the operator allows it, and never to link-local ones: looked at after the
 //     name was resolved, at the address that is connected to. Redirects are not followed.
+//
+// Its workers also carry what package token queues for apps when a customer's sign-in has ended.
 package webhook
 
 import (

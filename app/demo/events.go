@@ -90,7 +90,7 @@ func (p *past) planPrograms(awake []customer.Customer) {
 			err := p.each(those, func(tx *db.Tx, c customer.Customer, v *shop.View) error {
 				holder, integration := p.erp.Name, p.erp.ID
 				if i%3 == 1 {
-					holder, integration = v.Website.Name+" app for iPhone", 0
+					holder, integration = v.Website.Name+" app for Android", 0
 				}
 				bearer, err := token.Issue(p.ctx, tx, v, c, holder, integration, p.somewhere())
 				used = append(used[:0], bearer)
@@ -109,6 +109,10 @@ func (p *past) planPrograms(awake []customer.Customer) {
 // planStories lets passwords have been forgotten, and found again.
 func (p *past) planStories(awake []customer.Customer) {
 	lately := awake[80:]
+	p.when(26*day, func() error { return p.camilleForgot() })
+	for i, c := range append(p.atLune(lately[12:], 5), p.customers["camille@maison-lune.example"]) {
+		p.when(time.Duration(2+3*i)*day, func() error { return p.connects(c) })
+	}
 	p.when(9*day, func() error { return p.forgot(lately[0], true, true) })
 	p.when(5*day+3*hour, func() error { return p.forgot(lately[1], true, true) })
 	p.when(2*day+7*hour, func() error { return p.forgot(lately[2], true, true) })
@@ -177,8 +181,21 @@ func (p *past) post(later time.Duration) error {
 	return err
 }
 
+// camilleForgot lets her find her way back, to the password that the demo prints. It costs what the store's do.
+func (p *past) camilleForgot() error {
+	camille := known()[0]
+	cheap := p.h.Recovery.Hasher
+	p.h.Recovery.Hasher = p.hasher
+	defer func() { p.h.Recovery.Hasher = cheap }()
+	return p.forgotFor(p.customers[camille.email], true, true, secret.NewText(camille.password))
+}
+
 // forgot lets a customer ask for a link, perhaps open it, perhaps use it.
 func (p *past) forgot(c customer.Customer, opens, completes bool) error {
+	return p.forgotFor(c, opens, completes, secret.Random())
+}
+
+func (p *past) forgotFor(c customer.Customer, opens, completes bool, found secret.Text) error {
 	view, err := p.viewOf(c)
 	if err != nil {
 		return err
@@ -203,7 +220,6 @@ func (p *past) forgot(c customer.Customer, opens, completes bool) error {
 		return err
 	}
 	p.at = p.at.Add(time.Minute)
-	found := secret.Random()
 	if _, err := p.h.Recovery.Complete(p.ctx, view, recovery.Reset{Link: link, Password: found, Confirm: found}, from); err != nil {
 		return err
 	}
@@ -301,10 +317,12 @@ func (p *past) lockOut(those ...customer.Customer) error {
 	return set(func(tx *db.Tx, path string) error { return shop.Unset(p.ctx, tx, path, every) })
 }
 
+const telephone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1"
+
 var browsers = []string{
 	"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
 	"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0",
-	"Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
+	telephone,
 	"Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36",
 	"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Safari/605.1.15",
 	"Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",

@@ -49,6 +49,7 @@ type past struct {
 
 	boss, support admin.Admin
 	erp           token.Integration
+	app           token.Client
 	customers     map[string]customer.Customer // by address
 	events        []event
 }
@@ -109,10 +110,32 @@ func (p *past) staff() error {
 	return err
 }
 
-// programs makes the integration, and lets tokens live long enough to be seen: an hour, the default, is over soon.
+// programs makes the integration and the app, and lets tokens live long enough to be seen: an hour, the default, is over soon.
 func (p *past) programs() error {
+	permit, err := admin.Allow(p.boss, admin.ManagePrograms)
+	if err != nil {
+		return err
+	}
+	p.erp, err = p.h.Tokens.AddIntegration(p.ctx, permit, token.NewIntegration{Name: "Atelier ERP", Email: "erp@atelier.example",
+		Rights: []admin.Right{admin.ViewCustomers, admin.ResetPassword, admin.ForceSignIn}}, p.desk())
+	if err != nil {
+		return err
+	}
+	p.at = p.at.Add(3 * time.Minute)
+	activated, err := p.h.Tokens.Activate(p.ctx, permit, p.erp.ID, p.desk())
+	if err != nil {
+		return err
+	}
+	p.erp = activated.Integration
+	stores, err := p.h.Shop.Load(p.ctx)
+	if err != nil {
+		return err
+	}
+	site, _ := stores.WebsiteByCode(lune) // readdress has made it
 	return p.h.DB.Write(p.ctx, func(tx *db.Tx) (err error) {
-		if p.erp, err = token.CreateIntegration(p.ctx, tx, "Atelier ERP", "erp@atelier.example"); err != nil {
+		p.app, _, err = token.CreateClient(p.ctx, tx, permit, token.NewClient{WebsiteID: site.ID, Name: "Maison Lune for iPhone",
+			RedirectURIs: []string{"example.maison-lune.app:/signed-in"}}, p.desk())
+		if err != nil {
 			return err
 		}
 		if err := shop.Set(p.ctx, tx, shop.CustomerTokenLifetime, "720", shop.Scope{Kind: shop.Default}); err != nil {

@@ -25,6 +25,7 @@ type clientCreate struct {
 	Name         string   `required:"" help:"Name of the app; customers read it when they are asked."`
 	RedirectURI  []string `required:"" sep:"none" help:"Where answers may go, byte by byte; may be given several times."`
 	LogoutURI    []string `sep:"none" help:"Where a customer may go after signing out; may be given several times."`
+	Backchannel  string   `name:"backchannel-logout-uri" help:"Where the store tells the app itself that a customer was signed out everywhere."`
 	Confidential bool     `help:"Give the app a secret. Apps on a customer's own device have none."`
 	JSON         bool     `help:"Write JSON."`
 }
@@ -40,7 +41,8 @@ func (c *clientCreate) Run(ctx context.Context, sh shell) error {
 		var word secret.Text
 		err = h.DB.Write(ctx, func(tx *db.Tx) error {
 			made, word, err = token.CreateClient(ctx, tx, admin.CommandLine(admin.ManagePrograms), token.NewClient{WebsiteID: website.ID, Name: c.Name,
-				RedirectURIs: c.RedirectURI, LogoutURIs: c.LogoutURI, Confidential: c.Confidential}, audit.Origin{})
+				RedirectURIs: c.RedirectURI, LogoutURIs: c.LogoutURI, Confidential: c.Confidential,
+				BackchannelURI: c.Backchannel, AllowHTTP: h.Shop.AllowHTTP}, audit.Origin{})
 			return err
 		})
 		if err != nil {
@@ -72,6 +74,7 @@ type clientRow struct {
 	Confidential bool     `json:"confidential"`
 	RedirectURIs []string `json:"redirect_uris"`
 	LogoutURIs   []string `json:"logout_uris"`
+	Backchannel  string   `json:"backchannel_logout_uri"`
 	Customers    int64    `json:"customers"`
 }
 
@@ -87,7 +90,7 @@ func (c *clientList) Run(ctx context.Context, sh shell) error {
 			all, err := token.Clients(ctx, tx, admin.CommandLine(admin.ManagePrograms))
 			for _, one := range all {
 				r := clientRow{ClientID: one.ClientID, Name: one.Name, Confidential: one.Confidential, RedirectURIs: one.RedirectURIs,
-					LogoutURIs: one.LogoutURIs, Customers: one.Customers}
+					LogoutURIs: one.LogoutURIs, Backchannel: one.BackchannelURI, Customers: one.Customers}
 				if w, ok := stores.Website(one.WebsiteID); ok {
 					r.Website = w.Code
 				}
