@@ -105,15 +105,21 @@ func (c *call) isEmailAvailable() (any, error) {
 	return true, nil
 }
 
-// changeMe changes what customers may say about themselves. Members that are left out stay as they are; what the store does
-// not keep is refused rather than lost in silence.
-func (c *call) changeMe() (any, error) {
+// given reads a body that is {"customer": {…}} and gives the customer in it.
+func (c *call) given() (*fields, error) {
 	in, err := c.body()
 	if err != nil {
 		return nil, err
 	}
 	given := in.object("customer")
-	if err := in.err(); err != nil {
+	return given, in.err()
+}
+
+// changeMe changes what customers may say about themselves. Members that are left out stay as they are; what the store does
+// not keep is refused rather than lost in silence.
+func (c *call) changeMe() (any, error) {
+	given, err := c.given()
+	if err != nil {
 		return nil, err
 	}
 	owner, err := c.owner()

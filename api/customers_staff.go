@@ -44,12 +44,8 @@ func (c *call) showCustomer() (any, error) {
 
 // changeCustomer changes a customer by the store's hand. The number of the path counts, and the website stays.
 func (c *call) changeCustomer() (any, error) {
-	in, err := c.body()
+	given, err := c.given()
 	if err != nil {
-		return nil, err
-	}
-	given := in.object("customer")
-	if err := in.err(); err != nil {
 		return nil, err
 	}
 	present, err := c.reach()
@@ -127,12 +123,8 @@ type validity struct {
 
 // validate tells what would be refused about a customer, and stores nothing.
 func (c *call) validate() (any, error) {
-	in, err := c.body()
+	given, err := c.given()
 	if err != nil {
-		return nil, err
-	}
-	given := in.object("customer")
-	if err := in.err(); err != nil {
 		return nil, err
 	}
 	r := customer.Registration{Email: given.or("email", ""), Said: given.changes()}

@@ -15,7 +15,6 @@ package console
 
 import (
 	"embed"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -72,18 +71,8 @@ type Console struct {
 // Prepare parses the pages and lays out the addresses. It fails on a broken template, so that the program does not start
 // with one.
 func (s *Console) Prepare() error {
-	pages, err := fs.Sub(files, "pages")
-	if err != nil {
-		return err
-	}
-	if s.pages, err = web.ParsePages(pages, nil); err != nil {
-		return err
-	}
-	assets, err := fs.Sub(files, "assets")
-	if err != nil {
-		return err
-	}
-	if s.assets, err = web.LoadAssets(assets, assetPrefix); err != nil {
+	var err error
+	if s.pages, s.assets, err = web.Furnish(files, assetPrefix); err != nil {
 		return err
 	}
 	s.lang = lang.For(lang.English)

@@ -77,16 +77,6 @@ var searchable = map[string]column{
 	"lock_expires": {name: "locked_until", kind: moment, nullable: true}, "is_active": {name: "active", kind: flag},
 }
 
-// Fields lists what a search can compare and sort by.
-func Fields() []string {
-	var names []string
-	for name := range searchable {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // typesOf are the conditions that make sense for each kind.
 var typesOf = map[kind][]string{
 	number:  {"eq", "neq", "in", "nin", "gt", "lt", "gteq", "lteq", "from", "to", "null", "notnull"},

@@ -91,6 +91,23 @@ func (s *Service) Register(ctx context.Context, v *shop.View, r Registration, o 
 }
 
 func (s *Service) registerByLetter(ctx context.Context, tx *db.Tx, v *shop.View, r Registration, a Address, hash string, o audit.Origin, browser secret.Text) error {
+	return queueLetter(ctx, tx, v, a, o, func(now, expires time.Time) (map[string]string, error) {
+		said, err := r.Said.pack()
+		if err != nil {
+			return nil, err
+		}
+		id := db.NewID()
+		_, err = tx.Exec(ctx, `INSERT INTO registrations (id, website_id, store_view_id, email, email_canon, firstname, lastname,
+		password_hash, secret_hash, browser_hash, created_at, expires_at, said) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)`,
+			id, v.Website.ID, v.ID, a.typed, a.canonical, r.Firstname, r.Lastname, hash, secret.Digest(s.registrationSecret(id)),
+			secret.Digest(browser), db.Micro(now), db.Micro(expires), said)
+		return map[string]string{"registration": id.String()}, err
+	})
+}
+
+// queueLetter counts a letter of registration on its address, queues it with the data that note makes, and records it.
+// Beyond the limit it does nothing but record, silently: the answer is everyone's, and the letter before this one still works.
+func queueLetter(ctx context.Context, tx *db.Tx, v *shop.View, a Address, o audit.Origin, note func(now, expires time.Time) (map[string]string, error)) error {
 	now, err := tx.Now(ctx)
 	if err != nil {
 		return err
@@ -101,24 +118,17 @@ func (s *Service) registerByLetter(ctx context.Context, tx *db.Tx, v *shop.View,
 	}
 	e := audit.Entry{Action: audit.Registered, Actor: audit.Actor{Kind: audit.Shopper}, AddressKey: a.Key(v.Website.ID),
 		Subject: a.Masked(), WebsiteID: v.Website.ID, Origin: o}
-	if !verdict.Allowed { // silently: the answer is everyone's, and the letter before this one still works
+	if !verdict.Allowed {
 		e.Outcome = "limited"
 		return audit.Record(ctx, tx, e)
 	}
-	said, err := r.Said.pack()
-	if err != nil {
-		return err
-	}
-	id, expires := db.NewID(), now.Add(v.Duration(shop.RegistrationLinkPeriod))
-	_, err = tx.Exec(ctx, `INSERT INTO registrations (id, website_id, store_view_id, email, email_canon, firstname, lastname,
-		password_hash, secret_hash, browser_hash, created_at, expires_at, said) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)`,
-		id, v.Website.ID, v.ID, a.typed, a.canonical, r.Firstname, r.Lastname, hash, secret.Digest(s.registrationSecret(id)),
-		secret.Digest(browser), db.Micro(now), db.Micro(expires), said)
+	expires := now.Add(v.Duration(shop.RegistrationLinkPeriod))
+	data, err := note(now, expires)
 	if err != nil {
 		return err
 	}
 	_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: RegistrationLetter, WebsiteID: v.Website.ID, ViewID: v.ID,
-		AddressKey: a.Key(v.Website.ID), Data: map[string]string{"registration": id.String()}, ExpiresAt: expires})
+		AddressKey: a.Key(v.Website.ID), Data: data, ExpiresAt: expires})
 	if err != nil {
 		return err
 	}

@@ -25,26 +25,9 @@ func (s *Service) AskConfirmation(ctx context.Context, v *shop.View, email strin
 			"Too many letters were asked for from your network. Please wait and try again later."); err != nil {
 			return err
 		}
-		verdict, err := limit.Take(ctx, tx, letterRule, string(a.Key(v.Website.ID)))
-		if err != nil {
-			return err
-		}
-		e := audit.Entry{Action: audit.Registered, Actor: audit.Actor{Kind: audit.Shopper}, AddressKey: a.Key(v.Website.ID),
-			Subject: a.Masked(), WebsiteID: v.Website.ID, Origin: o}
-		if !verdict.Allowed {
-			e.Outcome = "limited"
-			return audit.Record(ctx, tx, e)
-		}
-		now, err := tx.Now(ctx)
-		if err != nil {
-			return err
-		}
-		_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: RegistrationLetter, WebsiteID: v.Website.ID, ViewID: v.ID, AddressKey: a.Key(v.Website.ID),
-			Data: map[string]string{"address": a.String()}, ExpiresAt: now.Add(v.Duration(shop.RegistrationLinkPeriod))})
-		if err != nil {
-			return err
-		}
-		return audit.Record(ctx, tx, e)
+		return queueLetter(ctx, tx, v, a, o, func(time.Time, time.Time) (map[string]string, error) {
+			return map[string]string{"address": a.String()}, nil
+		})
 	})
 }
 

@@ -13,7 +13,6 @@ package storefront
 
 import (
 	"embed"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -72,18 +71,8 @@ type Storefront struct {
 
 // Prepare parses the pages. It fails on a broken template, so that the program does not start with one.
 func (s *Storefront) Prepare() error {
-	pages, err := fs.Sub(files, "pages")
-	if err != nil {
-		return err
-	}
-	if s.pages, err = web.ParsePages(pages, nil); err != nil {
-		return err
-	}
-	assets, err := fs.Sub(files, "assets")
-	if err != nil {
-		return err
-	}
-	if s.assets, err = web.LoadAssets(assets, assetPrefix); err != nil {
+	var err error
+	if s.pages, s.assets, err = web.Furnish(files, assetPrefix); err != nil {
 		return err
 	}
 	s.routes = map[string]map[string]route{}

@@ -108,12 +108,7 @@ func usable(text string, allowHTTP bool) bool {
 		(u.Scheme == "https" || allowHTTP && u.Scheme == "http")
 }
 
-// CreateIntegration stores an integration without rights, which can hold customers' tokens and nothing else. Errors: fault
-// Conflict when the name is taken.
-func CreateIntegration(ctx context.Context, tx *db.Tx, name, email string) (Integration, error) {
-	return createIntegration(ctx, tx, NewIntegration{Name: name, Email: email})
-}
-
+// createIntegration stores an integration. Errors: fault Conflict when the name is taken.
 func createIntegration(ctx context.Context, tx *db.Tx, n NewIntegration) (Integration, error) {
 	now, err := tx.Now(ctx)
 	if err != nil {

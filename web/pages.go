@@ -162,3 +162,21 @@ func SeeOther(w http.ResponseWriter, location string) {
 	w.Header().Set("Location", location)
 	w.WriteHeader(http.StatusSeeOther)
 }
+
+// Furnish reads what a door embeds: its pages, in the folder pages, and its assets, in the folder assets, which are served
+// below prefix. A broken template is an error, so that no program starts with one.
+func Furnish(files fs.FS, prefix string) (*Pages, *Assets, error) {
+	folder, err := fs.Sub(files, "pages")
+	if err != nil {
+		return nil, nil, err
+	}
+	pages, err := ParsePages(folder, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if folder, err = fs.Sub(files, "assets"); err != nil {
+		return nil, nil, err
+	}
+	assets, err := LoadAssets(folder, prefix)
+	return pages, assets, err
+}
