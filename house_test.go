@@ -26,7 +26,7 @@ var floors = [][]string{
 	{"app"},               // roof
 	{"storefront", "console", "api", "mailbox"}, // doors
 	{"web"},                            // hall
-	{"webhook"},                        // telling programs what happens on every floor below
+	{"webhook", "incident"},            // telling programs what happens below · many customers at once, on breach day
 	{"recovery"},                       // use
 	{"token"},                          // enter, by program
 	{"signin"},                         // enter, in person
@@ -53,7 +53,7 @@ var owners = map[string]string{
 	"audit":   "audit",
 	"letters": "mail", "letter_events": "mail",
 	"customers": "customer", "registrations": "customer", "customer_standing": "customer",
-	"customer_addresses": "customer", "email_changes": "customer", "admin_standing": "admin",
+	"customer_addresses": "customer", "email_changes": "customer", "cutoffs": "customer", "admin_standing": "admin",
 	"admins": "admin", "admin_sessions": "admin",
 	"sessions":     "signin",
 	"integrations": "token", "tokens": "token", "token_holders": "token",
@@ -61,6 +61,7 @@ var owners = map[string]string{
 	"oauth2_clients": "token",
 	"links":          "recovery",
 	"webhooks":       "webhook", "deliveries": "webhook", "webhook_listeners": "webhook",
+	"incidents": "incident", "incident_customers": "incident", "incident_addresses": "incident",
 	"audit_news": "audit", "letter_standing": "mail",
 }
 

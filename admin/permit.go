@@ -24,6 +24,7 @@ const (
 	ManageAdmins    Right = "admins.manage"
 	DeleteCustomers Right = "customers.delete"
 	ManagePrograms  Right = "integrations.manage"
+	RunIncidents    Right = "incidents.run"
 )
 
 // Owner is the role that may do everything.
@@ -39,7 +40,8 @@ type Role struct {
 func Roles() []Role {
 	return []Role{
 		{Owner, "Owner", []Right{ViewCustomers, EditCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewSettings,
-			EditSettings, ViewLetters, ViewAudit, EditStores, ManageAdmins, DeleteCustomers, ManagePrograms}},
+			EditSettings, ViewLetters, ViewAudit, EditStores, ManageAdmins, DeleteCustomers, ManagePrograms,
+			RunIncidents}},
 		{"manager", "Manager", []Right{ViewCustomers, EditCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewSettings,
 			EditSettings, ViewLetters, ViewAudit, EditStores}},
 		{"support", "Customer support", []Right{ViewCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewLetters}},

@@ -171,6 +171,7 @@ func (s *server) run(ctx context.Context) error {
 			s.Log.Error("events are told no more", "error", err)
 		}
 	})
+	working.Go(func() { s.house.Incidents.Run(background, s.Log) })
 	working.Go(func() { s.house.keepClean(background, s.Log) })
 
 	failed := make(chan error, len(handlers))

@@ -12,6 +12,7 @@ import (
 	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/incident"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
@@ -75,6 +76,7 @@ type House struct {
 	Tokens    *token.Service
 	Recovery  *recovery.Service
 	Webhooks  *webhook.Service
+	Incidents *incident.Service
 }
 
 // Opening says how to open a Place.
@@ -149,6 +151,7 @@ func (p Place) furnish(d *db.DB, key secret.Key, o Opening) *House {
 	h.Tokens = &token.Service{DB: d, SignIn: h.SignIn, Shop: h.Shop, Key: key}
 	h.Recovery = &recovery.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Key: key, SignIn: h.SignIn}
 	h.Webhooks = &webhook.Service{DB: d, Shop: h.Shop, Key: key}
+	h.Incidents = &incident.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Recovery: h.Recovery}
 	return h
 }
 

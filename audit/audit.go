@@ -58,6 +58,13 @@ const (
 	WebhookDeleted    = "webhook.deleted"
 	WebhookReplayed   = "webhook.replayed"
 
+	IncidentStarted   = "incident.started"
+	IncidentPaused    = "incident.paused"
+	IncidentResumed   = "incident.resumed"
+	IncidentCancelled = "incident.cancelled"
+	IncidentFinished  = "incident.finished"
+	IncidentTreated   = "incident.customer_treated"
+
 	IntegrationCreated    = "integration.created"
 	IntegrationActivated  = "integration.activated"
 	IntegrationAuthorized = "integration.authorized" // the other side fetched its access token
@@ -70,7 +77,8 @@ func Actions() []string {
 		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, Unlocked, TokenIssued, TokensRevoked, Registered,
 		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
 		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
-		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientDeleted}
+		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientDeleted,
+		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated}
 }
 
 // Kinds of actor.

@@ -45,6 +45,13 @@ var actions = map[string]string{
 	audit.WebhookDeleted:    "Webhook deleted",
 	audit.WebhookReplayed:   "Event sent again",
 
+	audit.IncidentStarted:   "Incident started",
+	audit.IncidentPaused:    "Incident paused",
+	audit.IncidentResumed:   "Incident resumed",
+	audit.IncidentCancelled: "Incident cancelled",
+	audit.IncidentFinished:  "Incident finished",
+	audit.IncidentTreated:   "Treated by an incident",
+
 	audit.IntegrationCreated:    "Integration created",
 	audit.IntegrationActivated:  "Integration activated",
 	audit.IntegrationAuthorized: "Integration fetched its access token",
@@ -114,6 +121,11 @@ func storyStep(action, outcome string, who audit.Actor, detail map[string]string
 		return "Wrong password; signing in is paused", bad
 	case audit.Unlocked:
 		return "Unlocked by " + actorName(who), good
+	case audit.IncidentTreated:
+		if detail["password"] != "" {
+			return "The store demands a new password" + andEnded(detail), careful
+		}
+		return "Signed out by the store" + andEnded(detail), careful
 	case audit.TokensRevoked:
 		if who.Kind == audit.Shopper {
 			return "Tokens revoked through the web API" + andEnded(detail), quiet

@@ -22,6 +22,8 @@ var letterKinds = [][2]string{
 	{recovery.ForgotLetter, "Password reset"},
 	{recovery.StoreLetter, "Password reset, sent by the store"},
 	{recovery.ChangedLetter, "Password changed"},
+	{recovery.RequiredLetter, "New password required"},
+	{recovery.SignedOutLetter, "Signed out by the store"},
 	{recovery.EmailChangeLetter, "New address"},
 	{recovery.EmailNoticeLetter, "New address requested"},
 	{recovery.EmailChangedNote, "Address changed"},

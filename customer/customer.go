@@ -13,6 +13,7 @@ package customer
 import (
 	"context"
 	"encoding/json"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -36,7 +37,8 @@ type Customer struct {
 	SessionGeneration, TokenGeneration, LinkGeneration int64
 	Profile
 	canonical string
-	hash      string
+	hash      string // "" as well where a new password is required
+	void      string // the hash of a password that signs nobody in any more
 }
 
 // Name is what a letter greets with.
@@ -56,6 +58,9 @@ func (c Customer) Address() Address { return Address{typed: c.Email, canonical: 
 
 // PasswordHash is what secret.Hasher.Verify takes; "" never verifies.
 func (c Customer) PasswordHash() string { return c.hash }
+
+// VoidHash is the hash of the password that RequireNewPassword put out of use, so that it is not chosen again; else "".
+func (c Customer) VoidHash() string { return c.void }
 
 // Service holds what the journeys of accounts need.
 type Service struct {
@@ -79,16 +84,20 @@ func (s *Service) tokensEnded(ctx context.Context, tx *db.Tx, c Customer) error 
 const columns = `id, website_id, store_view_id, email, email_canon, firstname, lastname, COALESCE(password_hash, ''),
 	password_changed_at, active, confirmed_at, session_generation, token_generation, link_generation, locked_until,
 	last_sign_in_at, created_at, updated_at, prefix, middlename, suffix, gender, date_of_birth, taxvat, subscribed, group_id,
-	custom_attributes, default_billing, default_shipping`
+	custom_attributes, default_billing, default_shipping, password_void`
 
 func scan(row db.Scanner) (Customer, error) {
 	var c Customer
 	var custom string
+	var void bool
 	err := row.Scan(&c.ID, &c.WebsiteID, &c.ViewID, &c.Email, &c.canonical, &c.Firstname, &c.Lastname, &c.hash,
 		db.IntoTime(&c.PasswordChangedAt), &c.Active, db.IntoTime(&c.ConfirmedAt), &c.SessionGeneration, &c.TokenGeneration,
 		&c.LinkGeneration, db.IntoTime(&c.LockedUntil), db.IntoTime(&c.LastSignInAt), db.IntoTime(&c.CreatedAt), db.IntoTime(&c.UpdatedAt),
 		&c.Prefix, &c.Middlename, &c.Suffix, &c.Gender, &c.DateOfBirth, &c.TaxVat, &c.Subscribed, &c.GroupID, &custom,
-		db.IntoInt(&c.DefaultBilling), db.IntoInt(&c.DefaultShipping))
+		db.IntoInt(&c.DefaultBilling), db.IntoInt(&c.DefaultShipping), &void)
+	if void {
+		c.hash, c.void = "", c.hash
+	}
 	if db.IsNoRows(err) {
 		return Customer{}, nobody()
 	}
@@ -188,7 +197,7 @@ func SetPassword(ctx context.Context, tx *db.Tx, c Customer, hash string, proven
 		confirmed = now
 	}
 	n, err := tx.Exec(ctx, `UPDATE customers SET password_hash = $3, password_changed_at = $4, link_generation = link_generation + 1,
-		locked_until = NULL, confirmed_at = COALESCE(confirmed_at, $5), updated_at = $4
+		locked_until = NULL, confirmed_at = COALESCE(confirmed_at, $5), updated_at = $4, password_void = FALSE
 		WHERE id = $1 AND link_generation = $2 AND active`,
 		c.ID, c.LinkGeneration, hash, db.Micro(now), db.Micro(confirmed))
 	if err == nil && n == 0 {
@@ -215,9 +224,18 @@ func EndTokens(ctx context.Context, tx *db.Tx, id int64) (generation int64, err 
 	return generation, err
 }
 
-// SignedIn remembers when the customer last signed in and that signing in is not paused any more.
-func SignedIn(ctx context.Context, tx *db.Tx, id int64, at time.Time) error {
-	_, err := tx.Exec(ctx, "UPDATE customers SET last_sign_in_at = $2, locked_until = NULL WHERE id = $1", id, db.Micro(at))
+// RequireNewPassword puts the present password out of use: it signs nobody in any more, with the answer of a wrong one, until
+// a recovery sets another. Recovery links that are under way end too. done is false where there was no password to void.
+func RequireNewPassword(ctx context.Context, tx *db.Tx, id int64) (done bool, err error) {
+	n, err := tx.Exec(ctx, `UPDATE customers SET password_void = TRUE, link_generation = link_generation + 1
+		WHERE id = $1 AND password_hash IS NOT NULL AND NOT password_void`, id)
+	return n == 1, err
+}
+
+// SignedIn remembers when and from where the customer last signed in, and that signing in is not paused any more.
+func SignedIn(ctx context.Context, tx *db.Tx, id int64, at time.Time, from netip.Addr) error {
+	_, err := tx.Exec(ctx, "UPDATE customers SET last_sign_in_at = $2, last_sign_in_from = $3, locked_until = NULL WHERE id = $1",
+		id, db.Micro(at), wide(from))
 	return err
 }
 

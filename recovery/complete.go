@@ -39,6 +39,9 @@ func (s *Service) Complete(ctx context.Context, v *shop.View, r Reset, o audit.O
 	if err != nil {
 		return customer.Advice{}, err
 	}
+	if err := s.refuseVoid(ctx, p.customer, r.Password); err != nil {
+		return customer.Advice{}, err
+	}
 	hash, err := s.Hasher.Hash(ctx, r.Password)
 	if err != nil {
 		return customer.Advice{}, err

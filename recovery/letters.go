@@ -17,7 +17,8 @@ import (
 
 // Composers returns who writes this package's letters.
 func (s *Service) Composers() map[string]mail.Composer {
-	return map[string]mail.Composer{ForgotLetter: s.composeReset, StoreLetter: s.composeReset, ChangedLetter: s.composeChanged,
+	return map[string]mail.Composer{ForgotLetter: s.composeReset, StoreLetter: s.composeReset, RequiredLetter: s.composeReset,
+		SignedOutLetter: s.composeSignedOut, ChangedLetter: s.composeChanged,
 		EmailChangeLetter: s.composeEmailChange, EmailNoticeLetter: s.composeEmailNotice, EmailChangedNote: s.composeEmailNotice}
 }
 
@@ -47,9 +48,10 @@ func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Co
 	l := v.Lang()
 	key := "letter." + letter.Kind
 	content := customer.Compose(v, letter.Kind, c.Firstname, c.To())
-	if letter.Kind == StoreLetter {
+	if letter.Kind != ForgotLetter {
 		content.After = append(content.After, l.T(key+".body2"))
 	}
+	content.Paragraphs = append(content.Paragraphs, reason(letter)...)
 	content.Button = &mail.Button{Label: l.T(key + ".button"),
 		URL: secret.NewText(v.Link("/customer/account/createpassword", url.Values{"token": {s.linkSecret(letter.ID).Reveal()}}))}
 	content.After = append([]string{l.T("letter.valid_until", "Date", l.Date(letter.ExpiresAt, v.Location()))}, content.After...)

@@ -54,7 +54,7 @@ func (s *Service) putLink(ctx context.Context, tx *db.Tx, letterID db.ID, v *sho
 }
 
 // live is the condition for a link to work; l is the link, c its customer_standing, $1 now.
-const live = "l.spent_at IS NULL AND l.ended_at IS NULL AND l.expires_at > $1 AND l.generation = c.link_generation AND c.active"
+const live = "l.spent_at IS NULL AND l.ended_at IS NULL AND l.expires_at > $1 AND l.generation = c.link_generation AND l.created_at > c.links_cut AND c.active"
 
 const fromLinks = " FROM links l JOIN customer_standing c ON c.id = l.customer_id"
 
@@ -142,7 +142,8 @@ func spend(ctx context.Context, tx *db.Tx, p Pending) error {
 		return err
 	}
 	n, err := tx.Exec(ctx, `UPDATE links SET spent_at = $2 WHERE id = $1 AND spent_at IS NULL AND ended_at IS NULL AND expires_at > $2
-		AND generation = $3`, p.LinkID, db.Micro(now), p.customer.LinkGeneration)
+		AND generation = $3 AND created_at > (SELECT links_cut FROM customer_standing WHERE id = customer_id)`, p.LinkID, db.Micro(now),
+		p.customer.LinkGeneration)
 	if err == nil && n == 0 {
 		return expired()
 	}

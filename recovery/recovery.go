@@ -35,6 +35,9 @@ const (
 	ForgotLetter  = "forgot"           // asked for by the shopper
 	StoreLetter   = "reset_by_store"   // sent by an administrator
 	ChangedLetter = "password_changed" // the notice that follows every change
+
+	RequiredLetter  = "new_password_required" // the store has put the password out of use
+	SignedOutLetter = "signed_out_by_store"
 )
 
 // Service holds what the journeys of recovery need.

@@ -35,6 +35,9 @@ func NewHasher(p Params, slots int) *Hasher {
 // Runs counts the hashes computed so far, for metrics and for tests that count them.
 func (h *Hasher) Runs() int64 { return h.runs.Load() }
 
+// Prefix is how every hash begins that is made with today's parameters.
+func (h *Hasher) Prefix() string { return h.params.prefix() }
+
 // Hash makes the stored form of a password with today's parameters. Errors: ErrBusy, or ctx's while queueing.
 func (h *Hasher) Hash(ctx context.Context, password Text) (string, error) {
 	var out string

@@ -42,8 +42,11 @@ func (p Params) hash(password Text) string {
 	var salt [saltLength]byte
 	rand.Read(salt[:])
 	sum := argon2.IDKey(normal(password), salt[:], p.Time, p.Memory, p.Threads, hashLength)
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, p.Memory, p.Time, p.Threads,
-		base64.RawStdEncoding.EncodeToString(salt[:]), base64.RawStdEncoding.EncodeToString(sum))
+	return p.prefix() + base64.RawStdEncoding.EncodeToString(salt[:]) + "$" + base64.RawStdEncoding.EncodeToString(sum)
+}
+
+func (p Params) prefix() string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$", argon2.Version, p.Memory, p.Time, p.Threads)
 }
 
 // work spends what checking a password costs today, and forgets the result.

@@ -80,7 +80,7 @@ func Open(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, o a
 	if err != nil {
 		return Opened{}, err
 	}
-	if err := customer.SignedIn(ctx, tx, c.ID, now); err != nil {
+	if err := customer.SignedIn(ctx, tx, c.ID, now, o.IP); err != nil {
 		return Opened{}, err
 	}
 	return opened, audit.Record(ctx, tx, audit.Entry{Action: audit.SessionStarted, Actor: actor(c), CustomerID: c.ID,
@@ -88,7 +88,7 @@ func Open(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, o a
 }
 
 // live is the condition for a session to be worth anything; s is the session, c its customer_standing.
-const live = "s.generation = c.session_generation AND c.active AND s.expires_at > $1 AND s.last_seen_at > $2"
+const live = "s.generation = c.session_generation AND s.created_at > c.sessions_cut AND c.active AND s.expires_at > $1 AND s.last_seen_at > $2"
 
 const columns = "s.id, s.customer_id, s.store_view_id, s.created_at, s.last_seen_at, s.expires_at, s.place, s.browser"
 

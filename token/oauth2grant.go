@@ -106,7 +106,7 @@ func (s *OAuth2) read(ctx context.Context, tx *db.Tx, given secret.Text, kind st
 		return r, err
 	}
 	err = tx.Row(ctx, `SELECT t.id, t.customer_id, t.client_id, t.family, t.scope, t.data, t.generation, t.expires_at, t.revoked_at,
-		t.generation = c.token_generation AND c.active FROM tokens t JOIN customer_standing c ON c.id = t.customer_id
+		t.generation = c.token_generation AND t.created_at > c.tokens_cut AND c.active FROM tokens t JOIN customer_standing c ON c.id = t.customer_id
 		WHERE t.secret_hash = $1 AND t.kind = $2`, secret.Digest(given), kind).Scan(&r.TokenID, &r.CustomerID, &r.ClientID, &r.Family,
 		&r.Scope, &r.Data, &r.Generation, db.IntoTime(&r.ExpiresAt), db.IntoTime(&r.spent), &r.active)
 	if err != nil {

@@ -150,7 +150,7 @@ func Issue(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, ho
 }
 
 // live is the condition for a customer's token to be worth anything; t is the token, c its customer_standing, $1 now.
-const live = "t.generation = c.token_generation AND c.active AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $1)"
+const live = "t.generation = c.token_generation AND t.created_at > c.tokens_cut AND c.active AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $1)"
 
 const from = " FROM tokens t JOIN customer_standing c ON c.id = t.customer_id"
 
@@ -158,7 +158,7 @@ const from = " FROM tokens t JOIN customer_standing c ON c.id = t.customer_id"
 const check = `SELECT t.id, t.kind, t.customer_id, c.website_id, t.admin_id, t.integration_id, t.client_id, t.family, t.scope, t.last_used_at,
 	t.data, t.generation, t.expires_at FROM tokens t LEFT JOIN customer_standing c ON c.id = t.customer_id LEFT JOIN admin_standing a ON a.id = t.admin_id
 	WHERE t.secret_hash = $2 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $1)
-	AND (t.customer_id IS NULL OR (t.generation = c.token_generation AND c.active))
+	AND (t.customer_id IS NULL OR (t.generation = c.token_generation AND t.created_at > c.tokens_cut AND c.active))
 	AND (t.admin_id IS NULL OR (t.generation = a.session_generation AND a.active))`
 
 func dead() error {
@@ -333,6 +333,17 @@ func ListOf(ctx context.Context, tx *db.Tx, customerID int64) ([]Token, error) {
 			db.IntoTime(&t.ExpiresAt), db.IntoTime(&t.LastUsedAt), &t.Place)
 		return t, err
 	})
+}
+
+// HeldBy narrows a choice of customers to those who have living tokens of an app; 0 is any holder.
+func HeldBy(clientID int64, now time.Time) customer.Predicate {
+	which := ""
+	if clientID != 0 {
+		which = " AND h.client_id = " + strconv.FormatInt(clientID, 10)
+	}
+	return customer.Predicate(fmt.Sprintf(
+		"EXISTS (SELECT 1 FROM token_holders h WHERE h.customer_id = customers.id AND (h.expires_at IS NULL OR h.expires_at > %d)%s)",
+		now.UnixMicro(), which))
 }
 
 // Holders narrows a customer search to those who have living tokens, or to those who have none.

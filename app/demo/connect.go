@@ -43,7 +43,7 @@ func (p *past) connects(c customer.Customer) error {
 		if _, err := signin.Open(p.ctx, tx, view, who.Customer, from); err != nil {
 			return err
 		}
-		return customer.SignedIn(p.ctx, tx, c.ID, p.at)
+		return customer.SignedIn(p.ctx, tx, c.ID, p.at, from.IP)
 	})
 	if err != nil {
 		return err

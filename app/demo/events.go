@@ -62,10 +62,11 @@ func (p *past) planVisits(awake []customer.Customer) {
 	for i, those := range visits {
 		p.when(6*day-time.Duration(i)*7*hour-time.Duration(p.rng.IntN(170))*time.Minute, func() error {
 			return p.each(those, func(tx *db.Tx, c customer.Customer, v *shop.View) error {
-				if _, err := signin.Open(p.ctx, tx, v, c, p.somewhere()); err != nil {
+				from := p.somewhere()
+				if _, err := signin.Open(p.ctx, tx, v, c, from); err != nil {
 					return err
 				}
-				return customer.SignedIn(p.ctx, tx, c.ID, p.at)
+				return customer.SignedIn(p.ctx, tx, c.ID, p.at, from.IP)
 			})
 		})
 	}
