@@ -68,6 +68,7 @@ var texts = map[string]words{
 	"signin.incorrect":       {status: 401, message: "The account sign-in was incorrect or your account is disabled temporarily. Please wait and try again later."},
 	"signin.unconfirmed":     {status: 401, message: "This account isn't confirmed. Verify and try again."},
 	"password.current_wrong": {status: 401, message: "The password doesn't match this account. Verify the password and try again."},
+	keyScope:                 {status: 403},
 	"token.dead":             {status: 401, message: "The consumer isn't authorized to access %resources.", names: []string{"resources"}},
 
 	// A link that is unknown, used, old, of another customer or of another website is one answer: Commerce tells them apart.
@@ -124,6 +125,7 @@ const (
 	keyAccept      = "api.accept"
 	keyTooLarge    = "api.too_large"
 	keyRoute       = "api.route"
+	keyScope       = "api.insufficient_scope"
 )
 
 // Fail renders an error in Commerce's shape. It is this door's web.Renderer, and may be the listener's for refusals below
@@ -144,8 +146,15 @@ func Fail(w http.ResponseWriter, _ *http.Request, f web.Failure) {
 		out.Message, out.Parameters = said.Message, said.Parameters
 	}
 	status := statusOf(f)
-	if status == http.StatusUnauthorized {
+	switch {
+	case status == http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")
+	case f.Key == keyScope:
+		challenge := `Bearer error="insufficient_scope"`
+		if scope, _ := f.Args["scope"].(string); scope != "" {
+			challenge += `, scope="` + scope + `"`
+		}
+		w.Header().Set("WWW-Authenticate", challenge)
 	}
 	_ = render(w, status, out) // strings and numbers always marshal
 }
@@ -175,6 +184,9 @@ func say(key, text, field string, args map[string]any) single {
 		return single{Message: text}
 	}
 	said := single{Message: known.message}
+	if said.Message == "" {
+		said.Message = text
+	}
 	if len(known.names) == 0 {
 		return said
 	}

@@ -52,7 +52,8 @@ type API struct {
 type route struct {
 	method, path string
 	handle       func(*call) (answer any, err error)
-	self         bool        // for a customer's own token only
+	self         bool        // for a customer's own token
+	scope        string      // of self: an app to which the customer granted it may call as well; "" for no app
 	right        admin.Right // for administrators and integrations that have it
 	page         bool        // answers browsers too: any Accept will do
 
@@ -69,8 +70,8 @@ var routes = []route{
 	{method: "POST", path: "/V1/integration/customer/revoke-customer-token", handle: (*call).revokeTokens, self: true},
 
 	{method: "POST", path: "/V1/customers", handle: (*call).createCustomer},
-	{method: "GET", path: "/V1/customers/me", handle: (*call).showMe, self: true},
-	{method: "PUT", path: "/V1/customers/me", handle: (*call).changeMe, self: true},
+	{method: "GET", path: "/V1/customers/me", handle: (*call).showMe, self: true, scope: token.ReadAccount},
+	{method: "PUT", path: "/V1/customers/me", handle: (*call).changeMe, self: true, scope: token.WriteAccount},
 	{method: "PUT", path: "/V1/customers/me/activate", handle: (*call).activateMe},
 	{method: "POST", path: "/V1/customers/isEmailAvailable", handle: (*call).isEmailAvailable},
 	{method: "PUT", path: "/V1/customers/{email}/activate", handle: (*call).activate, right: admin.EditCustomers},

@@ -55,7 +55,7 @@ func (c *call) serve() error {
 		return err
 	}
 	if route.self {
-		err = c.identify()
+		err = c.identify(route.scope)
 	} else if route.right != "" {
 		err = c.authorize(route.right)
 	}
@@ -189,12 +189,16 @@ func (c *call) enter(code string) (err error) {
 	return nil
 }
 
-// identify finds out whose token the request carries. Where the request names a website, the token must be of it; where it
-// names none, the token does, and the customer's own store view speaks. Errors: fault Unauthenticated.
-func (c *call) identify() (err error) {
-	c.bearer, err = c.Tokens.Check(c.r.Context(), bearerOf(c.r))
+// identify finds out whose token the request carries: the customer's, or that of an app to which the customer granted the
+// scope; without a scope no app may, because the act is the customer's own. Where the request names a website, the token must be of it; where it
+// names none, the token does, and the customer's own store view speaks. Errors: fault Unauthenticated, Forbidden.
+func (c *call) identify(scope string) (err error) {
+	c.bearer, err = c.Tokens.Check(c.r.Context(), bearerOf(c.r), token.CustomerToken, token.OAuthAccess)
 	if fault.Is(err, fault.Unauthenticated) {
 		return notAuthorized()
+	}
+	if err == nil {
+		err = c.granted(scope)
 	}
 	if err != nil {
 		return err
@@ -218,6 +222,18 @@ func (c *call) identify() (err error) {
 		c.view = views[0]
 	}
 	return nil
+}
+
+// granted refuses an app what its customer did not grant, or what no app can be granted (RFC 6750 §3.1).
+func (c *call) granted(scope string) error {
+	if c.bearer.Has(scope) {
+		return nil
+	}
+	text := "Only the customers themselves can do this, in their account at the store."
+	if scope != "" {
+		text = "The customer has not granted this app the scope " + scope + "."
+	}
+	return refuse(fault.Forbidden, keyScope, text, map[string]any{"scope": scope})
 }
 
 // owner is the customer that the token speaks for.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/secret"
 )
 
 // dateTime is how Commerce writes a moment, in UTC.
@@ -105,20 +106,21 @@ func (c *call) isEmailAvailable() (any, error) {
 	return true, nil
 }
 
-// given reads a body that is {"customer": {…}} and gives the customer in it.
-func (c *call) given() (*fields, error) {
+// given reads a body that is {"customer": {…}} and gives the customer in it, and the body.
+func (c *call) given() (given, body *fields, err error) {
 	in, err := c.body()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	given := in.object("customer")
-	return given, in.err()
+	given = in.object("customer")
+	return given, in, in.err()
 }
 
 // changeMe changes what customers may say about themselves. Members that are left out stay as they are; what the store does
-// not keep is refused rather than lost in silence.
+// not keep is refused rather than lost in silence. Another address needs the password beside the customer, which Commerce does
+// not ask for, and becomes the account's once it has answered: until then the answer has the present one.
 func (c *call) changeMe() (any, error) {
-	given, err := c.given()
+	given, body, err := c.given()
 	if err != nil {
 		return nil, err
 	}
@@ -127,10 +129,24 @@ func (c *call) changeMe() (any, error) {
 		return nil, err
 	}
 	changes := given.changes()
-	given.keepsEmail(owner)
 	given.refuseOthers(slices.Concat(personal, assigned, []string{"email"}))
+	email := given.or("email", owner.Email)
+	moves := !sameAddress(email, owner)
+	var password secret.Text
+	if moves {
+		password = body.secret("password")
+		given.faults = append(given.faults, body.faults...)
+	}
 	if err := given.err(); err != nil {
 		return nil, err
+	}
+	if moves {
+		if err := c.granted(""); err != nil {
+			return nil, err
+		}
+		if err := c.Recovery.ChangeEmail(c.r.Context(), c.view, owner, email, password, c.origin()); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := c.Customers.Update(c.r.Context(), owner, changes, c.origin()); err != nil {
 		return nil, unknownAddress(err)

@@ -133,7 +133,8 @@ func (f *fields) needed(name string, read *string) string {
 	return ""
 }
 
-// keepsEmail refuses another address than the present one: that needs its owner's word.
+// keepsEmail refuses another address than the present one: that needs its owner's word. Whoever could move an account to an
+// address of their own could also choose its password.
 func (f *fields) keepsEmail(present customer.Customer) {
 	email := f.or("email", present.Email)
 	if a, err := customer.ParseAddress(email); err != nil || a.Canonical() != present.Address().Canonical() {

@@ -44,7 +44,7 @@ func (c *call) showCustomer() (any, error) {
 
 // changeCustomer changes a customer by the store's hand. The number of the path counts, and the website stays.
 func (c *call) changeCustomer() (any, error) {
-	given, err := c.given()
+	given, _, err := c.given()
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ type validity struct {
 
 // validate tells what would be refused about a customer, and stores nothing.
 func (c *call) validate() (any, error) {
-	given, err := c.given()
+	given, _, err := c.given()
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,9 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 		var want []string
 		if r.self {
 			want = []string{"customer"}
+			if r.scope != "" {
+				want = append(want, "app")
+			}
 		} else if r.right != "" {
 			want = []string{"staff", "integration"}
 		}

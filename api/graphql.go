@@ -158,10 +158,10 @@ func asked(ctx context.Context) *call {
 }
 
 // self is the request and the customer whose token it carries. As for Commerce, a token that is not good is the same as none.
-// Errors: fault Unauthenticated.
-func self(ctx context.Context) (*call, customer.Customer, error) {
+// An app needs the scope; without one the act is the customer's own. Errors: fault Unauthenticated, Forbidden.
+func self(ctx context.Context, scope string) (*call, customer.Customer, error) {
 	c := asked(ctx)
-	if err := c.identify(); err != nil {
+	if err := c.identify(scope); err != nil {
 		return nil, customer.Customer{}, err
 	}
 	owner, err := c.owner()

@@ -8,6 +8,7 @@ import (
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/token"
 )
 
 // graphRoot answers the fields of Query and Mutation: each reads its arguments, asks one use case and renders.
@@ -32,13 +33,13 @@ func (graphRoot) GenerateCustomerToken(ctx context.Context, args struct{ Email, 
 	if err != nil {
 		return nil, err
 	}
-	token := made.Reveal()
-	return &struct{ Token *string }{&token}, nil
+	text := made.Reveal()
+	return &struct{ Token *string }{&text}, nil
 }
 
 // RevokeCustomerToken ends all tokens of the customer who asks.
 func (graphRoot) RevokeCustomerToken(ctx context.Context) (*struct{ Result bool }, error) {
-	c, _, err := self(ctx)
+	c, _, err := self(ctx, "")
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ func (graphRoot) ResetPassword(ctx context.Context, args struct{ Email, ResetPas
 
 // ChangeCustomerPassword replaces the password of whoever knows the present one.
 func (graphRoot) ChangeCustomerPassword(ctx context.Context, args struct{ CurrentPassword, NewPassword string }) (*graphCustomer, error) {
-	c, _, err := self(ctx)
+	c, _, err := self(ctx, "")
 	switch {
 	case err != nil:
 		return nil, err
@@ -96,7 +97,7 @@ func (graphRoot) ChangeCustomerPassword(ctx context.Context, args struct{ Curren
 
 // Customer is the customer who asks.
 func (graphRoot) Customer(ctx context.Context) (*graphCustomer, error) {
-	c, owner, err := self(ctx)
+	c, owner, err := self(ctx, token.ReadAccount)
 	if err != nil {
 		return nil, err
 	}
@@ -140,11 +141,14 @@ func (graphRoot) CreateCustomerV2(ctx context.Context, args struct{ Input graphP
 
 // UpdateCustomer is UpdateCustomerV2 by an older name, whose input has the address and the password as well.
 func (r graphRoot) UpdateCustomer(ctx context.Context, args struct{ Input graphPerson }) (*graphOutput, error) {
-	c, owner, err := self(ctx)
+	c, owner, err := self(ctx, token.WriteAccount)
 	if err != nil {
 		return nil, err
 	}
 	if email := args.Input.Email.Value; email != nil && !sameAddress(*email, owner) {
+		if err := c.granted(""); err != nil {
+			return nil, err
+		}
 		if text(args.Input.Password) == "" {
 			return nil, graphRefuse(`Provide the current "password" to change "email".`)
 		}
@@ -158,7 +162,7 @@ func (r graphRoot) UpdateCustomer(ctx context.Context, args struct{ Input graphP
 // UpdateCustomerEmail begins to move the account to another address. The customer in the answer still has the present one: the
 // other becomes it when its owner has answered the letter there.
 func (graphRoot) UpdateCustomerEmail(ctx context.Context, args struct{ Email, Password string }) (*graphOutput, error) {
-	c, owner, err := self(ctx)
+	c, owner, err := self(ctx, "")
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +185,7 @@ func sameAddress(email string, owner customer.Customer) bool {
 
 // UpdateCustomerV2 changes what the input says.
 func (graphRoot) UpdateCustomerV2(ctx context.Context, args struct{ Input graphPerson }) (*graphOutput, error) {
-	c, owner, err := self(ctx)
+	c, owner, err := self(ctx, token.WriteAccount)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +199,7 @@ func (graphRoot) UpdateCustomerV2(ctx context.Context, args struct{ Input graphP
 
 // DeleteCustomer deletes the account of the customer who asks.
 func (graphRoot) DeleteCustomer(ctx context.Context) (*bool, error) {
-	c, owner, err := self(ctx)
+	c, owner, err := self(ctx, "")
 	if err != nil {
 		return nil, err
 	}

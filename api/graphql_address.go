@@ -10,6 +10,7 @@ import (
 
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/token"
 )
 
 // graphAddress is the type CustomerAddress.
@@ -147,7 +148,7 @@ func (in graphAddressInput) attributesOnto(a *customer.PostalAddress) error {
 
 // CreateCustomerAddress adds an entry to the address book of the customer who asks.
 func (graphRoot) CreateCustomerAddress(ctx context.Context, args struct{ Input graphAddressInput }) (*graphAddress, error) {
-	c, owner, err := self(ctx)
+	c, owner, err := self(ctx, token.WriteAccount)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +160,7 @@ func (graphRoot) UpdateCustomerAddress(ctx context.Context, args struct {
 	ID    int32
 	Input *graphAddressInput
 }) (*graphAddress, error) {
-	c, owner, err := self(ctx)
+	c, owner, err := self(ctx, token.WriteAccount)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +188,7 @@ func (c *call) saveAddress(ctx context.Context, owner customer.Customer, a custo
 
 // DeleteCustomerAddress takes an entry out of the address book of the customer who asks.
 func (graphRoot) DeleteCustomerAddress(ctx context.Context, args struct{ ID int32 }) (*bool, error) {
-	c, owner, err := self(ctx)
+	c, owner, err := self(ctx, token.WriteAccount)
 	if err != nil {
 		return nil, err
 	}

@@ -43,8 +43,14 @@ const (
 // askRule bounds what strangers can make the house remember: anybody may begin an authorization.
 var askRule = limit.Rule{Name: "oauth2-ask", Max: 600, Window: time.Hour}
 
+// Scopes that open the customer's own endpoints of the web API to an app.
+const (
+	ReadAccount  = "account:read"  // profile and address book
+	WriteAccount = "account:write" // the same, to change it. Password, address and deletion stay the customer's own
+)
+
 // Scopes are what an app may ask for, in the order in which they are shown.
-var Scopes = []string{"openid", "profile", "email", "offline_access"}
+var Scopes = []string{"openid", "profile", "email", ReadAccount, WriteAccount, "offline_access"}
 
 // OAuth2 is the authorization server of every store view: authorizations, codes, and the tokens that come of them.
 type OAuth2 struct {

@@ -69,6 +69,11 @@ type Bearer struct {
 	ExpiresAt     time.Time
 }
 
+// Has tells whether the bearer may use a scope: customers may do with their own account whatever there is to do.
+func (b Bearer) Has(scope string) bool {
+	return b.Kind == CustomerToken || b.Kind == OAuthAccess && has(b.Scope, scope)
+}
+
 // Receipt tells what Force ended.
 type Receipt struct{ Tokens, Sessions int64 }
 
