@@ -2,12 +2,18 @@ package test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rekeyhq/rekey/test/fixture"
 )
 
 // called is what the store answered to one call of a client.
@@ -96,4 +102,77 @@ func TestAClientWrittenForCommerceSignsItsCalls(t *testing.T) {
 			t.Errorf("the new secrets: %d %s", got[0].Status, got[0].Body)
 		}
 	})
+}
+
+// An integration with a callback takes its secrets by the handshake of OAuth 1.0a while the callback is still being
+// called, and its signed calls reach the store; a verifier, a request token and a nonce each work once.
+func TestAnIntegrationTakesItsTokenByTheHandshake(t *testing.T) {
+	eachStore(t, func(t *testing.T, s *store) {
+		s.customer(shopper, "Camille", "Durand", oldPassword)
+		s.rekey("", "store-view", "set", "default", "--base-url", s.url, "--dev")
+
+		var us fixture.OAuth1
+		send := func(method, address string) (int, url.Values, string) {
+			us.Nonce, us.At = rand.Text(), time.Now().Unix()
+			return signed(t, us, method, address)
+		}
+		var first fixture.OAuth1 // the first step, to be shown again
+		side := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := r.ParseForm(); err != nil || r.PostForm.Get("store_base_url") != s.url+"/" {
+				t.Errorf("the callback was told %q", r.PostForm.Get("store_base_url"))
+			}
+			us = fixture.OAuth1{ConsumerKey: r.PostForm.Get("oauth_consumer_key"), ConsumerSecret: r.PostForm.Get("oauth_consumer_secret")}
+			status, request, _ := send("POST", s.url+"/oauth/token/request")
+			if status != http.StatusOK {
+				t.Errorf("a request token: %d", status)
+			}
+			us.Token, us.TokenSecret, us.Verifier = request.Get("oauth_token"), request.Get("oauth_token_secret"), r.PostForm.Get("oauth_verifier")
+			status, access, _ := send("POST", s.url+"/oauth/token/access")
+			if status != http.StatusOK {
+				t.Errorf("an access token: %d", status)
+			}
+			first = us
+			us.Token, us.TokenSecret, us.Verifier = access.Get("oauth_token"), access.Get("oauth_token_secret"), ""
+		}))
+		defer side.Close()
+		s.rekey("", "integration", "create", "--name", "ERP", "--resource", "customers.view", "--callback-url", side.URL, "--dev")
+		if said := s.rekey("", "integration", "activate", "ERP", "--dev"); !strings.Contains(said, "was told") {
+			t.Errorf("activate: %s", said)
+		}
+		one := s.url + "/rest/V1/customers/1"
+		status, _, body := send("GET", one)
+		if status != http.StatusOK || !strings.Contains(body, shopper) {
+			t.Fatalf("a signed call: %d %s", status, body)
+		}
+		if status, _, _ := signed(t, us, "GET", one); status != http.StatusUnauthorized {
+			t.Errorf("the same nonce again: %d", status)
+		}
+		if status, _, _ := signed(t, first, "POST", s.url+"/oauth/token/access"); status == http.StatusOK {
+			t.Error("the last step of the handshake works twice")
+		}
+		if said := s.rekey("", "integration", "list"); !strings.Contains(said, "active") || strings.Contains(said, "inactive") {
+			t.Errorf("the list says %s", said)
+		}
+	})
+}
+
+// signed sends one signed request and reads the answer, also as a form.
+func signed(t *testing.T, o fixture.OAuth1, method, address string) (int, url.Values, string) {
+	t.Helper()
+	request, err := http.NewRequest(method, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", o.Header(method, address))
+	answer, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, _ := url.ParseQuery(string(body)) // JSON is not one, and nobody asks then
+	return answer.StatusCode, values, string(body)
 }
