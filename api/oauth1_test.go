@@ -11,6 +11,7 @@ import (
 
 	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/api"
+	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/test/fixture"
 	"github.com/rekeyhq/rekey/token"
@@ -70,6 +71,18 @@ func TestAnIntegrationReachesWhatItWasGranted(t *testing.T) {
 		if got := h.ask(bearer); got.status != http.StatusOK {
 			t.Errorf("its token by itself, where the setting allows it: %d %s", got.status, got.body)
 		}
+		var id int64
+		h.Read(func(ctx context.Context, tx *db.Tx) error {
+			all, err := token.Integrations(ctx, tx)
+			id = all[0].ID
+			return err
+		})
+		if _, err := h.Tokens.ChangeIntegration(context.Background(), admin.CommandLine(admin.ManagePrograms), id,
+			token.NewIntegration{Name: "Other", Rights: []admin.Right{admin.UnlockCustomer}}, fixture.Origin); err != nil {
+			t.Fatal(err)
+		}
+		h.want("a right that was taken from it", sign(next(), "GET", one), 401,
+			`{"message":"The consumer isn't authorized to access %resources.","parameters":{"resources":"Magento_Customer::customer"}}`)
 	})
 }
 

@@ -52,6 +52,7 @@ const (
 	AdminSignInFail   = "admin.signin_failed"
 	AdminLocked       = "admin.locked"
 	ClientCreated     = "oauth2_client.created"
+	ClientChanged     = "oauth2_client.changed"
 	ClientDeleted     = "oauth2_client.deleted"
 	WebhookCreated    = "webhook.created"
 	WebhookChanged    = "webhook.changed"
@@ -66,6 +67,7 @@ const (
 	IncidentTreated   = "incident.customer_treated"
 
 	IntegrationCreated    = "integration.created"
+	IntegrationChanged    = "integration.changed"
 	IntegrationActivated  = "integration.activated"
 	IntegrationAuthorized = "integration.authorized" // the other side fetched its access token
 	IntegrationDeleted    = "integration.deleted"
@@ -77,7 +79,7 @@ func Actions() []string {
 		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, Unlocked, TokenIssued, TokensRevoked, Registered,
 		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
 		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
-		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientDeleted,
+		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientChanged, ClientDeleted, IntegrationChanged,
 		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated}
 }
 

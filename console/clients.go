@@ -17,19 +17,22 @@ const clientsPath = Root + "/clients"
 
 // clientRoutes are the addresses of the apps that customers connect by OAuth 2.1 and OpenID Connect.
 func clientRoutes() []route {
-	one := clientsPath + "/{client}/delete"
+	one := clientsPath + "/{client}"
 	return []route{
 		{method: "GET", path: clientsPath, right: admin.ManagePrograms, handle: (*call).clients},
 		{method: "GET", path: clientsPath + "/new", right: admin.ManagePrograms, handle: (*call).newClient},
 		{method: "POST", path: clientsPath, right: admin.ManagePrograms, handle: (*call).createClient},
-		{method: "GET", path: one, right: admin.ManagePrograms, handle: (*call).deleteClientPage},
-		{method: "POST", path: one, right: admin.ManagePrograms, handle: (*call).deleteClient},
+		{method: "GET", path: one, right: admin.ManagePrograms, handle: (*call).editClient},
+		{method: "POST", path: one, right: admin.ManagePrograms, handle: (*call).changeClient},
+		{method: "POST", path: one + "/secret", right: admin.ManagePrograms, handle: (*call).renewSecret},
+		{method: "GET", path: one + "/delete", right: admin.ManagePrograms, handle: (*call).deleteClientPage},
+		{method: "POST", path: one + "/delete", right: admin.ManagePrograms, handle: (*call).deleteClient},
 	}
 }
 
 type clientRow struct {
 	token.Client
-	Website, Delete string
+	Website, URL, Delete string
 }
 
 // apps are those that the reader may manage.
@@ -37,7 +40,8 @@ func (c *call) apps() (rows []clientRow, err error) {
 	err = c.read(func(tx *db.Tx) error {
 		all, err := token.Clients(c.r.Context(), tx, c.permit)
 		for _, one := range all {
-			rows = append(rows, clientRow{Client: one, Website: c.websiteName(one.WebsiteID), Delete: clientsPath + "/" + one.ClientID + "/delete"})
+			at := clientsPath + "/" + one.ClientID
+			rows = append(rows, clientRow{Client: one, Website: c.websiteName(one.WebsiteID), URL: at, Delete: at + "/delete"})
 		}
 		return err
 	})
@@ -92,21 +96,118 @@ func (c *call) createClient() error {
 	var made token.Client
 	var word secret.Text
 	err = c.write(func(ctx context.Context, tx *db.Tx) error {
-		made, word, err = token.CreateClient(ctx, tx, c.permit, token.NewClient{WebsiteID: w.ID, Name: strings.TrimSpace(v.Get("name")),
-			Confidential: v.Get("kind") == "confidential", RedirectURIs: strings.Fields(v.Get("redirect_uris")),
-			LogoutURIs: strings.Fields(v.Get("logout_uris")), BackchannelURI: strings.TrimSpace(v.Get("backchannel_logout_uri")),
-			AllowHTTP: c.Shop.AllowHTTP}, c.origin())
+		n := c.newApp(v)
+		n.WebsiteID, n.Confidential = w.ID, v.Get("kind") == "confidential"
+		made, word, err = token.CreateClient(ctx, tx, c.permit, n, c.origin())
 		return err
 	})
 	if err != nil {
 		return c.again(p, err)
 	}
+	return c.showSecret(made, word, true)
+}
+
+// newApp is what the form says of an app.
+func (c *call) newApp(v web.Values) token.NewClient {
+	return token.NewClient{Name: strings.TrimSpace(v.Get("name")), RedirectURIs: strings.Fields(v.Get("redirect_uris")),
+		LogoutURIs: strings.Fields(v.Get("logout_uris")), BackchannelURI: strings.TrimSpace(v.Get("backchannel_logout_uri")),
+		AllowHTTP: c.Shop.AllowHTTP}
+}
+
+// showSecret shows what the app needs, this once.
+func (c *call) showSecret(app token.Client, word secret.Text, created bool) error {
 	return c.render(http.StatusOK, "client_made", struct {
 		page
-		Client token.Client
-		Secret secret.Text
-		Back   string
-	}{c.page(made.Name, crumb{Text: "System"}, crumb{"Apps", clientsPath}), made, word, clientsPath})
+		Client  token.Client
+		Secret  secret.Text
+		Created bool
+		Back    string
+	}{c.page(app.Name, crumb{Text: "System"}, crumb{"Apps", clientsPath}), app, word, created, clientsPath})
+}
+
+// clientPage is the form of an app that there is.
+type clientPage struct {
+	formPage
+	Client clientRow
+}
+
+func (c *call) clientPage() (clientPage, error) {
+	one, err := c.app()
+	if err != nil {
+		return clientPage{}, err
+	}
+	p := clientPage{c.clientForm(), one}
+	p.page = c.page(one.Name, crumb{Text: "System"}, crumb{"Apps", clientsPath})
+	p.Intro, p.Form.Key = "", p.Key
+	p.Form.Action, p.Form.Submit = one.URL, "Save App"
+	for i := range p.Form.Fields {
+		f := &p.Form.Fields[i]
+		switch f.Name {
+		case "name":
+			f.Value = one.Name
+		case "website":
+			*f = field{Name: f.Name, Label: f.Label, Type: "text", Value: one.Website, Fixed: true}
+		case "kind":
+			*f = field{Name: f.Name, Label: f.Label, Type: "text", Value: "Public, on a customer's device", Fixed: true}
+			if one.Confidential {
+				f.Value = "Confidential, on a server"
+			}
+		case "redirect_uris":
+			f.Value = strings.Join(one.RedirectURIs, " ")
+		case "logout_uris":
+			f.Value = strings.Join(one.LogoutURIs, " ")
+		case "backchannel_logout_uri":
+			f.Value = one.BackchannelURI
+		}
+	}
+	return p, nil
+}
+
+func (c *call) editClient() error {
+	p, err := c.clientPage()
+	if err != nil {
+		return err
+	}
+	return c.render(http.StatusOK, "client", p)
+}
+
+// changeClient changes an app: what it holds goes on.
+func (c *call) changeClient() error {
+	p, err := c.clientPage()
+	if err != nil {
+		return err
+	}
+	v, err := web.Form(c.r, p.Form.names()...)
+	if err != nil {
+		return err
+	}
+	p.Form.fill(v.Get)
+	err = c.write(func(ctx context.Context, tx *db.Tx) error {
+		_, err := token.ChangeClient(ctx, tx, c.permit, p.Client.ClientID, c.newApp(v), c.origin())
+		return err
+	})
+	if faults, ok := mendable(err); ok {
+		p.Summary = p.Form.refuse(faults)
+		return c.render(http.StatusUnprocessableEntity, "client", p)
+	}
+	if err != nil {
+		return err
+	}
+	return c.done(p.Client.URL, web.Notice{Key: "client.changed"})
+}
+
+// renewSecret gives the app another secret. It is on the page that answers, and nowhere else.
+func (c *call) renewSecret() error {
+	var app token.Client
+	var word secret.Text
+	err := c.write(func(ctx context.Context, tx *db.Tx) (err error) {
+		app, word, err = token.RenewClientSecret(ctx, tx, c.permit, c.r.PathValue("client"), c.origin())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return c.showSecret(app, word, false)
 }
 
 // app is the one of the address. Errors: the answer for what does not exist.

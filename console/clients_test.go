@@ -3,6 +3,7 @@ package console_test
 import (
 	"net/http"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/rekeyhq/rekey/admin"
@@ -49,7 +50,26 @@ func TestAppsAreMadeAndDeleted(t *testing.T) {
 		if got := h.at("tom", "support", 0).get("/admin/clients"); got.status != http.StatusForbidden {
 			t.Errorf("without the right: %d", got.status)
 		}
-		boss.get("/admin/clients/"+id+"/delete").shows(t, "Delete Lune App?")
+		at := "/admin/clients/" + id
+		for _, value := range []string{"https://app.example/back https://app.example/b2", "https://app.example/logout"} {
+			if !strings.Contains(boss.get(at).body, `value="`+value+`"`) {
+				t.Errorf("the form does not hold %s", value)
+			}
+		}
+		for _, status := range []int{other.get(at).status, other.post(at, "name", "Mine", "redirect_uris", "https://evil.example/").status, other.post(at + "/secret").status} {
+			if status != http.StatusNotFound {
+				t.Errorf("an app of another website: %d", status)
+			}
+		}
+		bad = boss.post(at, "name", "", "redirect_uris", "http://app.example/back", "logout_uris", "ftp://x", "backchannel_logout_uri", "http://x")
+		bad.shows(t, "Give the app a name", `"http://app.example/back" cannot be registered`, `"ftp://x" cannot be registered`, "cannot be told of sign-outs") // all at once
+		boss.act(at, "name", "Lune Two", "redirect_uris", "https://app.example/b3").shows(t, "The app was changed.", "Lune Two")
+		renewed := boss.post(at + "/secret")
+		renewed.shows(t, "the one before proves nothing any more")
+		if renewed.status != http.StatusOK || strings.Contains(renewed.body, word[1]) || !regexp.MustCompile(`<dd class="mono">[A-Za-z0-9_-]{43}</dd>`).MatchString(renewed.body) {
+			t.Errorf("another secret: %d", renewed.status)
+		}
+		boss.get("/admin/clients/"+id+"/delete").shows(t, "Delete Lune Two?")
 		boss.act("/admin/clients/"+id+"/delete").shows(t, "The app was deleted.", "No apps yet")
 		if len(h.recorded(audit.ClientCreated)) != 1 || len(h.recorded(audit.ClientDeleted)) != 1 {
 			t.Error("the audit does not tell of it")

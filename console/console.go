@@ -158,6 +158,8 @@ func routes() []route {
 		{method: "POST", path: program + "/activate", right: admin.ManagePrograms, handle: (*call).activate},
 		{method: "GET", path: program + "/delete", right: admin.ManagePrograms, handle: (*call).deletePage},
 		{method: "POST", path: program + "/delete", right: admin.ManagePrograms, handle: (*call).deleteIntegration},
+		{method: "GET", path: program + "/edit", right: admin.ManagePrograms, handle: (*call).editIntegration},
+		{method: "POST", path: program + "/edit", right: admin.ManagePrograms, handle: (*call).changeIntegration},
 	}
 }
 

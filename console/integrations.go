@@ -73,7 +73,8 @@ type integrationForm struct {
 	Refused   string // why the resources were refused
 }
 
-func (c *call) integrationForm() integrationForm {
+// integrationForm asks for what an integration is made of; present is the one that is changed, nil for a new one.
+func (c *call) integrationForm(present *program) integrationForm {
 	p := integrationForm{page: c.page("New Integration", crumb{Text: "System"}, crumb{"Integrations", holdersPath})}
 	p.Form = form{Action: holdersPath, Submit: "Create Integration", Back: holdersPath, Key: p.Key, Fields: []field{
 		{Name: "name", Label: "Name", Type: "text", Autocomplete: "off"},
@@ -86,7 +87,15 @@ func (c *call) integrationForm() integrationForm {
 			Hint: "The password that you signed in with."},
 	}}
 	for _, r := range token.Resources() {
-		p.Resources = append(p.Resources, choice{Name: "grant." + string(r.Right), Label: r.Label})
+		p.Resources = append(p.Resources, choice{Name: "grant." + string(r.Right), Label: r.Label,
+			Checked: present != nil && slices.Contains(present.Rights, r.Right)})
+	}
+	if present != nil {
+		p.page = c.page("Edit Integration", crumb{Text: "System"}, crumb{"Integrations", holdersPath}, crumb{present.Name, present.URL})
+		p.Form.Action, p.Form.Submit, p.Form.Back = present.URL+"/edit", "Save Integration", present.URL
+		for i, value := range []string{present.Name, present.Email, present.CallbackURL, present.IdentityURL} {
+			p.Form.Fields[i].Value = value
+		}
 	}
 	return p
 }
@@ -95,12 +104,39 @@ func (c *call) newIntegration() error {
 	if !c.everywhere() {
 		return web.NoSuchPage()
 	}
-	return c.render(http.StatusOK, "integration_new", c.integrationForm())
+	return c.render(http.StatusOK, "integration_new", c.integrationForm(nil))
+}
+
+func (c *call) editIntegration() error {
+	p, err := c.chosen()
+	if err != nil {
+		return err
+	}
+	return c.render(http.StatusOK, "integration_new", c.integrationForm(&p))
+}
+
+// changeIntegration changes an integration for an administrator who gives their password once more.
+func (c *call) changeIntegration() error {
+	p, err := c.chosen()
+	if err != nil {
+		return err
+	}
+	return c.takeIntegration(c.integrationForm(&p), func(n token.NewIntegration) (token.Integration, string, error) {
+		after, err := c.Tokens.ChangeIntegration(c.r.Context(), c.permit, p.ID, n, c.origin())
+		return after, "integration.changed", err
+	})
 }
 
 // createIntegration makes an integration for an administrator who gives their password once more.
 func (c *call) createIntegration() error {
-	p := c.integrationForm()
+	return c.takeIntegration(c.integrationForm(nil), func(n token.NewIntegration) (token.Integration, string, error) {
+		made, err := c.Tokens.AddIntegration(c.r.Context(), c.permit, n, c.origin())
+		return made, "integration.created", err
+	})
+}
+
+// takeIntegration reads the form and keeps what it says.
+func (c *call) takeIntegration(p integrationForm, keep func(token.NewIntegration) (kept token.Integration, notice string, err error)) error {
 	names := p.Form.names()
 	for _, r := range p.Resources {
 		names = append(names, r.Name)
@@ -112,19 +148,18 @@ func (c *call) createIntegration() error {
 	p.Form.fill(v.Get)
 	n := token.NewIntegration{Name: v.Get("name"), Email: v.Get("email"), CallbackURL: v.Get("callback_url"), IdentityURL: v.Get("identity_url")}
 	for i, r := range token.Resources() {
-		if v.Get(p.Resources[i].Name) == "on" {
-			p.Resources[i].Checked = true
+		if p.Resources[i].Checked = v.Get(p.Resources[i].Name) == "on"; p.Resources[i].Checked {
 			n.Rights = append(n.Rights, r.Right)
 		}
 	}
 	if err := c.Admins.Prove(c.r.Context(), c.who, v.Secret("current_password"), c.origin()); err != nil {
 		return c.integrationRefused(p, err)
 	}
-	made, err := c.Tokens.AddIntegration(c.r.Context(), c.permit, n, c.origin())
+	kept, notice, err := keep(n)
 	if err != nil {
 		return c.integrationRefused(p, err)
 	}
-	return c.done(programOf(made).URL, web.Notice{Key: "integration.created"})
+	return c.done(programOf(kept).URL, web.Notice{Key: notice})
 }
 
 func (c *call) integrationRefused(p integrationForm, err error) error {

@@ -64,8 +64,16 @@ func TestAnIntegrationsSecretsAreShownOnce(t *testing.T) {
 				t.Error("a secret has stayed")
 			}
 		}
+		desk.get("/admin/integrations/1/edit").shows(t, "Edit Integration", "Atelier ERP", "Save Integration")
+		change := []string{"name", "Atelier Two", "grant.customers.force_sign_in", "on"}
+		if got := desk.post("/admin/integrations/1/edit", change...); got.status != http.StatusUnprocessableEntity {
+			t.Errorf("changed without the password: %d", got.status)
+		}
+		after := desk.act("/admin/integrations/1/edit", append(change, "current_password", bossWord)...)
+		after.shows(t, "The integration was changed.", "Atelier Two", "Active", "Force sign-in")
+		after.hides(t, "Send password resets")
 		desk.act("/admin/integrations/1/delete").shows(t, "The integration was deleted.", "No integrations yet")
-		for action, want := range map[string]int{audit.IntegrationCreated: 1, audit.IntegrationActivated: 2, audit.IntegrationDeleted: 1} {
+		for action, want := range map[string]int{audit.IntegrationCreated: 1, audit.IntegrationActivated: 2, audit.IntegrationChanged: 1, audit.IntegrationDeleted: 1} {
 			if got := len(h.recorded(action)); got != want {
 				t.Errorf("the audit has %d of %s", got, action)
 			}

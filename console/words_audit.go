@@ -39,6 +39,7 @@ var actions = map[string]string{
 	audit.AdminSignInFail:   "Administrator's sign-in refused",
 	audit.AdminLocked:       "Administrator locked",
 	audit.ClientCreated:     "App registered",
+	audit.ClientChanged:     "App changed",
 	audit.ClientDeleted:     "App deleted",
 	audit.WebhookCreated:    "Webhook created",
 	audit.WebhookChanged:    "Webhook changed",
@@ -53,6 +54,7 @@ var actions = map[string]string{
 	audit.IncidentTreated:   "Treated by an incident",
 
 	audit.IntegrationCreated:    "Integration created",
+	audit.IntegrationChanged:    "Integration changed",
 	audit.IntegrationActivated:  "Integration activated",
 	audit.IntegrationAuthorized: "Integration fetched its access token",
 	audit.IntegrationDeleted:    "Integration deleted",

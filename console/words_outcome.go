@@ -30,6 +30,8 @@ var outcomes = map[string]string{
 	"client.deleted":    "The app was deleted. Its tokens are worth nothing any more.",
 	"admin.created":     "The administrator was created and can sign in now.",
 
+	"client.changed":      "The app was changed.",
+	"integration.changed": "The integration was changed. What it may reach holds from its next call on.",
 	"integration.created": "The integration was created. It can do nothing until it is activated.",
 	"integration.called":  "The callback URL was told. The integration is active as soon as it has fetched its access token, within 5 minutes.",
 	"integration.deleted": "The integration was deleted. Its tokens are worth nothing any more.",

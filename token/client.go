@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/url"
 	"slices"
@@ -34,7 +35,8 @@ type Client struct {
 	RedirectURIs []string // where answers may go, compared byte by byte
 	LogoutURIs   []string // where a customer may go after signing out
 	CreatedAt    time.Time
-	Customers    int64 // who have connected it; filled by Clients
+	Customers    int64     // who have connected it; filled by Clients
+	LastUsedAt   time.Time // of any of its tokens that are kept; filled by Clients
 
 	BackchannelURI string // where the app itself is told that a customer's sign-in has ended; may be empty
 
@@ -80,19 +82,68 @@ func CreateClient(ctx context.Context, tx *db.Tx, permit admin.Permit, n NewClie
 	if err != nil {
 		return Client{}, secret.Text{}, err
 	}
-	return c, made, audit.Record(ctx, tx, audit.Entry{Action: audit.ClientCreated, Actor: permit.Actor(), Subject: c.Name,
-		WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{"client_id": c.ClientID}})
+	return c, made, c.record(ctx, tx, audit.ClientCreated, permit, o)
 }
 
-// DeleteClient removes an app and every token that it holds. Errors: fault Forbidden, NotFound.
-func DeleteClient(ctx context.Context, tx *db.Tx, permit admin.Permit, clientID string, o audit.Origin) error {
+// ChangeClient gives an app what n says; its website and kind stay. What it holds goes on: codes are bound to the address that
+// they were sent to. Errors: those of CreateClient; NotFound.
+func ChangeClient(ctx context.Context, tx *db.Tx, permit admin.Permit, clientID string, n NewClient, o audit.Origin) (Client, error) {
+	c, err := reachClient(ctx, tx, permit, clientID)
+	if err != nil {
+		return Client{}, err
+	}
+	if err := n.check(); err != nil {
+		return Client{}, err
+	}
+	c.Name, c.RedirectURIs, c.LogoutURIs, c.BackchannelURI = n.Name, n.RedirectURIs, n.LogoutURIs, n.BackchannelURI
+	_, err = tx.Exec(ctx, "UPDATE oauth2_clients SET name = $2, redirect_uris = $3, logout_uris = $4, backchannel_logout_uri = $5 WHERE id = $1",
+		c.ID, c.Name, strings.Join(c.RedirectURIs, "\n"), strings.Join(c.LogoutURIs, "\n"), c.BackchannelURI)
+	if err != nil {
+		return Client{}, err
+	}
+	return c, c.record(ctx, tx, audit.ClientChanged, permit, o)
+}
+
+// RenewClientSecret gives a confidential app another secret, returned this once; the one before proves nothing any more.
+// Errors: fault Forbidden, NotFound; Conflict for an app without a secret.
+func RenewClientSecret(ctx context.Context, tx *db.Tx, permit admin.Permit, clientID string, o audit.Origin) (Client, secret.Text, error) {
+	c, err := reachClient(ctx, tx, permit, clientID)
+	if err != nil {
+		return Client{}, secret.Text{}, err
+	}
+	if !c.Confidential {
+		return Client{}, secret.Text{}, fault.New(fault.Conflict, "oauth2.no_secret", "This app is a public one, which has no secret.")
+	}
+	made := secret.Random()
+	if _, err := tx.Exec(ctx, "UPDATE oauth2_clients SET secret_hash = $2 WHERE id = $1", c.ID, secret.Digest(made)); err != nil {
+		return Client{}, secret.Text{}, err
+	}
+	return c, made, c.record(ctx, tx, audit.ClientChanged, permit, o, "secret", "new")
+}
+
+// reachClient is the app that a permit is for. Errors: fault Forbidden, NotFound.
+func reachClient(ctx context.Context, tx *db.Tx, permit admin.Permit, clientID string) (Client, error) {
 	if err := permit.Need(admin.ManagePrograms); err != nil {
-		return err
+		return Client{}, err
 	}
 	c, err := clientNamed(ctx, tx, clientID)
 	if err == nil && !permit.Covers(c.WebsiteID) {
 		err = noClient()
 	}
+	return c, err
+}
+
+func (c Client) record(ctx context.Context, tx *db.Tx, action string, permit admin.Permit, o audit.Origin, more ...string) error {
+	detail := map[string]string{"client_id": c.ClientID}
+	for i := 0; i+1 < len(more); i += 2 {
+		detail[more[i]] = more[i+1]
+	}
+	return audit.Record(ctx, tx, audit.Entry{Action: action, Actor: permit.Actor(), Subject: c.Name, WebsiteID: c.WebsiteID, Origin: o, Detail: detail})
+}
+
+// DeleteClient removes an app and every token that it holds. Errors: fault Forbidden, NotFound.
+func DeleteClient(ctx context.Context, tx *db.Tx, permit admin.Permit, clientID string, o audit.Origin) error {
+	c, err := reachClient(ctx, tx, permit, clientID)
 	if err != nil {
 		return err
 	}
@@ -103,8 +154,7 @@ func DeleteClient(ctx context.Context, tx *db.Tx, permit admin.Permit, clientID 
 	if _, err := tx.Exec(ctx, "DELETE FROM oauth2_clients WHERE id = $1", c.ID); err != nil {
 		return err
 	}
-	return audit.Record(ctx, tx, audit.Entry{Action: audit.ClientDeleted, Actor: permit.Actor(), Subject: c.Name,
-		WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{"client_id": c.ClientID, "tokens": strconv.FormatInt(n, 10)}})
+	return c.record(ctx, tx, audit.ClientDeleted, permit, o, "tokens", strconv.FormatInt(n, 10))
 }
 
 const clientColumns = "c.id, c.client_id, c.website_id, c.name, c.secret_hash, c.redirect_uris, c.logout_uris, c.backchannel_logout_uri, c.created_at"
@@ -140,35 +190,48 @@ func Clients(ctx context.Context, tx *db.Tx, permit admin.Permit) ([]Client, err
 		return nil, err
 	}
 	rows, err := tx.Query(ctx, "SELECT "+clientColumns+", (SELECT COUNT(DISTINCT t.customer_id) FROM tokens t JOIN customer_standing s ON s.id = t.customer_id"+
-		` WHERE t.client_id = c.id AND t.generation = s.token_generation AND s.active AND t.revoked_at IS NULL AND t.expires_at > $1)
+		` WHERE t.client_id = c.id AND t.generation = s.token_generation AND t.created_at > s.tokens_cut AND s.active AND t.revoked_at IS NULL
+		AND t.expires_at > $1), (SELECT MAX(t.last_used_at) FROM tokens t WHERE t.client_id = c.id)
 		FROM oauth2_clients c ORDER BY c.website_id, c.name, c.id`, db.Micro(now))
 	all, err := db.Collect(rows, err, func(row db.Scanner) (Client, error) {
 		var n int64
-		c, err := scanClient(row, &n)
-		c.Customers = n
+		var used time.Time
+		c, err := scanClient(row, &n, db.IntoTime(&used))
+		c.Customers, c.LastUsedAt = n, used
 		return c, err
 	})
 	return slices.DeleteFunc(all, func(c Client) bool { return !permit.Covers(c.WebsiteID) }), err
 }
 
+// check collects what is wrong, at most one fault a field.
 func (n NewClient) check() error {
+	return errors.Join(n.checkName(), checkURIs("redirect_uris", n.RedirectURIs), checkURIs("logout_uris", n.LogoutURIs), n.checkBackchannel())
+}
+
+func (n NewClient) checkName() error {
 	if n.Name == "" || len(n.Name) > maxClientName || !utf8.ValidString(n.Name) || strings.ContainsFunc(n.Name, func(r rune) bool { return r < ' ' }) {
 		return fault.Refuse("name", "oauth2.name", "Give the app a name of at most 80 characters; customers will read it.", nil)
 	}
-	if len(n.RedirectURIs) == 0 {
-		return fault.Refuse("redirect_uris", "oauth2.redirect_required", "Give at least one redirect URI.", nil)
+	return nil
+}
+
+func checkURIs(field string, uris []string) error {
+	switch {
+	case field == "redirect_uris" && len(uris) == 0:
+		return fault.Refuse(field, "oauth2.redirect_required", "Give at least one redirect URI.", nil)
+	case len(uris) > maxURIs:
+		return fault.Refuse(field, "oauth2.too_many", "These are too many addresses; at most 20.", nil)
 	}
-	for field, uris := range map[string][]string{"redirect_uris": n.RedirectURIs, "logout_uris": n.LogoutURIs} {
-		if len(uris) > maxURIs {
-			return fault.Refuse(field, "oauth2.too_many", "These are too many addresses; at most 20.", nil)
-		}
-		for _, uri := range uris {
-			if !registrable(uri) {
-				return fault.Refuse(field, "oauth2.redirect_invalid", strconv.Quote(uri)+" cannot be registered: it must be https://…, http:// on a loopback "+
-					"address, or an app's own scheme with a dot such as com.example.app:/back, without a fragment, user name or white space.", nil)
-			}
+	for _, uri := range uris {
+		if !registrable(uri) {
+			return fault.Refuse(field, "oauth2.redirect_invalid", strconv.Quote(uri)+" cannot be registered: it must be https://…, http:// on a loopback "+
+				"address, or an app's own scheme with a dot such as com.example.app:/back, without a fragment, user name or white space.", nil)
 		}
 	}
+	return nil
+}
+
+func (n NewClient) checkBackchannel() error {
 	if n.BackchannelURI != "" && !tellable(n.BackchannelURI, n.AllowHTTP) {
 		return fault.Refuse("backchannel_logout_uri", "oauth2.backchannel_invalid", strconv.Quote(n.BackchannelURI)+" cannot be told of sign-outs: "+
 			"it must be https://…, without a fragment, user name or white space; plain http is for development, with --dev.", nil)

@@ -114,18 +114,25 @@ func createIntegration(ctx context.Context, tx *db.Tx, n NewIntegration) (Integr
 	if err != nil {
 		return Integration{}, err
 	}
+	made, err := scanIntegration(tx.Row(ctx, `INSERT INTO integrations (name, email, callback_url, identity_url, rights, created_at)
+		VALUES ($1,$2,$3,$4,$5,$6) ON CONFLICT DO NOTHING RETURNING `+integrationColumns,
+		n.Name, n.Email, n.CallbackURL, n.IdentityURL, n.rights(), db.Micro(now)))
+	if fault.Is(err, fault.NotFound) {
+		return Integration{}, nameTaken()
+	}
+	return made, err
+}
+
+func nameTaken() error {
+	return &fault.Error{Kind: fault.Conflict, Field: "name", Key: "integration.exists", Text: "There is an integration of that name already."}
+}
+
+func (n NewIntegration) rights() string {
 	rights := make([]string, len(n.Rights))
 	for i, r := range n.Rights {
 		rights[i] = string(r)
 	}
-	made, err := scanIntegration(tx.Row(ctx, `INSERT INTO integrations (name, email, callback_url, identity_url, rights, created_at)
-		VALUES ($1,$2,$3,$4,$5,$6) ON CONFLICT DO NOTHING RETURNING `+integrationColumns,
-		n.Name, n.Email, n.CallbackURL, n.IdentityURL, strings.Join(rights, ","), db.Micro(now)))
-	if fault.Is(err, fault.NotFound) {
-		return Integration{}, &fault.Error{Kind: fault.Conflict, Field: "name", Key: "integration.exists",
-			Text: "There is an integration of that name already."}
-	}
-	return made, err
+	return strings.Join(rights, ",")
 }
 
 const integrationColumns = "id, name, email, callback_url, identity_url, rights, active, version, consumer_key, created_at, last_used_at"
@@ -216,6 +223,39 @@ func (s *Service) AddIntegration(ctx context.Context, permit admin.Permit, n New
 		return recordIntegration(ctx, tx, audit.IntegrationCreated, permit.Actor(), made, o)
 	})
 	return made, err
+}
+
+// ChangeIntegration gives an integration what n says. Its secrets stay; what it may reach holds from its next call on, and a
+// new callback URL from its next activation. Errors: those of AddIntegration; NotFound.
+func (s *Service) ChangeIntegration(ctx context.Context, permit admin.Permit, id int64, n NewIntegration, o audit.Origin) (after Integration, err error) {
+	if err := reach(permit); err != nil {
+		return Integration{}, err
+	}
+	if err := n.check(s.Shop.AllowHTTP); err != nil {
+		return Integration{}, err
+	}
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		if _, err := lockIntegration(ctx, tx, id); err != nil {
+			return err
+		}
+		var twins int
+		if err := tx.Row(ctx, "SELECT COUNT(*) FROM integrations WHERE name = $1 AND id <> $2", n.Name, id).Scan(&twins); err != nil {
+			return err
+		}
+		if twins > 0 {
+			return nameTaken()
+		}
+		after, err = scanIntegration(tx.Row(ctx, `UPDATE integrations SET name = $2, email = $3, callback_url = $4, identity_url = $5, rights = $6
+			WHERE id = $1 RETURNING `+integrationColumns, id, n.Name, n.Email, n.CallbackURL, n.IdentityURL, n.rights()))
+		if db.IsUnique(err) {
+			return nameTaken()
+		}
+		if err != nil {
+			return err
+		}
+		return recordIntegration(ctx, tx, audit.IntegrationChanged, permit.Actor(), after, o)
+	})
+	return after, err
 }
 
 // DeleteIntegration ends an integration and every token that it holds, its customers' tokens included. Errors: fault

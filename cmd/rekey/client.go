@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rekeyhq/rekey/admin"
@@ -16,6 +17,7 @@ import (
 type clientCommands struct {
 	Create clientCreate `cmd:"" help:"Register an app that customers may connect by OAuth 2.1 or OpenID Connect."`
 	List   clientList   `cmd:"" help:"List the apps."`
+	Update clientUpdate `cmd:"" help:"Change what is given of an app, or give it another secret; what it holds goes on."`
 	Delete clientDelete `cmd:"" help:"Delete an app and every token that it holds."`
 }
 
@@ -60,6 +62,73 @@ func (c *clientCreate) Run(ctx context.Context, sh shell) error {
 		}
 		return nil
 	})
+}
+
+type clientUpdate struct {
+	place
+	ClientID    string   `arg:"" help:"The app's client_id, as rekey oauth-client list shows it."`
+	Name        string   `help:"Name of the app."`
+	RedirectURI []string `sep:"none" help:"All its redirect URIs; may be given several times."`
+	LogoutURI   []string `sep:"none" help:"All its sign-out URIs; may be given several times."`
+	Backchannel *string  `name:"backchannel-logout-uri" help:"Where the app itself is told of sign-outs; empty for nowhere."`
+	NewSecret   bool     `help:"Make another secret; the one before proves nothing any more."`
+	JSON        bool     `help:"Write JSON."`
+}
+
+// Run changes the app.
+func (c *clientUpdate) Run(ctx context.Context, sh shell) error {
+	return c.read(ctx, func(h *app.House) error {
+		var after token.Client
+		var word secret.Text
+		err := h.DB.Write(ctx, func(tx *db.Tx) error {
+			all, err := token.Clients(ctx, tx, managePrograms)
+			at := slices.IndexFunc(all, func(one token.Client) bool { return one.ClientID == c.ClientID })
+			if err == nil && at < 0 {
+				err = fmt.Errorf("there is no app %q; rekey oauth-client list shows them", c.ClientID)
+			}
+			if err != nil {
+				return err
+			}
+			if after, err = token.ChangeClient(ctx, tx, managePrograms, c.ClientID, c.over(all[at], h), audit.Origin{}); err != nil || !c.NewSecret {
+				return err
+			}
+			_, word, err = token.RenewClientSecret(ctx, tx, managePrograms, c.ClientID, audit.Origin{})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return sh.writeJSON(struct {
+				ClientID     string `json:"client_id"`
+				ClientSecret string `json:"client_secret,omitempty"`
+			}{after.ClientID, word.Reveal()})
+		}
+		fmt.Fprintf(sh.out, "App %s was changed.\n", after.Name)
+		if !word.IsEmpty() {
+			fmt.Fprintf(sh.out, "client_secret: %s\nThe secret is shown this once and is not stored.\n", word.Reveal())
+		}
+		return nil
+	})
+}
+
+// over is the app as it is, with what was given over it.
+func (c *clientUpdate) over(present token.Client, h *app.House) token.NewClient {
+	n := token.NewClient{Name: present.Name, RedirectURIs: present.RedirectURIs, LogoutURIs: present.LogoutURIs,
+		BackchannelURI: present.BackchannelURI, AllowHTTP: h.Shop.AllowHTTP}
+	if c.Name != "" {
+		n.Name = c.Name
+	}
+	if c.RedirectURI != nil {
+		n.RedirectURIs = c.RedirectURI
+	}
+	if c.LogoutURI != nil {
+		n.LogoutURIs = c.LogoutURI
+	}
+	if c.Backchannel != nil {
+		n.BackchannelURI = *c.Backchannel
+	}
+	return n
 }
 
 type clientList struct {

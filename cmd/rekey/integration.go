@@ -18,6 +18,7 @@ type integrationCommands struct {
 	Create   integrationCreate   `cmd:"" help:"Make an integration; it can do nothing until it is activated."`
 	List     integrationList     `cmd:"" help:"List the integrations."`
 	Activate integrationActivate `cmd:"" help:"Give an integration its secrets, for the first time or anew: what it held before stops working."`
+	Update   integrationUpdate   `cmd:"" help:"Change what is given of an integration; its secrets stay."`
 	Delete   integrationDelete   `cmd:"" help:"Delete an integration and end its tokens."`
 }
 
@@ -148,6 +149,50 @@ func (c *integrationActivate) Run(ctx context.Context, sh shell) error {
 		t.row("Access token:", made.AccessToken.Reveal())
 		t.row("Access token secret:", made.AccessSecret.Reveal())
 		return t.end()
+	})
+}
+
+type integrationUpdate struct {
+	place
+	Integration     string   `arg:"" name:"name" help:"Name of the integration."`
+	Name            string   `name:"rename" help:"Its new name."`
+	Email           *string  `help:"E-mail address of whoever looks after it."`
+	CallbackURL     *string  `name:"callback-url" placeholder:"URL" help:"Where its next activation sends its consumer key and secret; empty for nowhere."`
+	IdentityLinkURL *string  `name:"identity-link-url" placeholder:"URL" help:"The other side's own page for signing in."`
+	Resource        []string `placeholder:"RIGHT" help:"All that it may reach, from its next call on."`
+}
+
+// Run changes the integration.
+func (c *integrationUpdate) Run(ctx context.Context, sh shell) error {
+	return c.read(ctx, func(h *app.House) error {
+		i, err := integrationNamed(ctx, h, c.Integration)
+		if err != nil {
+			return err
+		}
+		n := token.NewIntegration{Name: i.Name, Email: i.Email, CallbackURL: i.CallbackURL, IdentityURL: i.IdentityURL, Rights: i.Rights}
+		if c.Name != "" {
+			n.Name = c.Name
+		}
+		for _, one := range []struct {
+			given *string
+			into  *string
+		}{{c.Email, &n.Email}, {c.CallbackURL, &n.CallbackURL}, {c.IdentityLinkURL, &n.IdentityURL}} {
+			if one.given != nil {
+				*one.into = *one.given
+			}
+		}
+		if c.Resource != nil {
+			n.Rights = nil
+			for _, r := range c.Resource {
+				n.Rights = append(n.Rights, admin.Right(r))
+			}
+		}
+		after, err := h.Tokens.ChangeIntegration(ctx, managePrograms, i.ID, n, audit.Origin{})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(sh.out, "Integration %s was changed.\n", after.Name)
+		return nil
 	})
 }
 
