@@ -75,6 +75,9 @@ func (c *call) customer() error {
 	return c.render(http.StatusOK, "customer", p)
 }
 
+// Connections are the tokens as people know them: an app that was connected once is one line.
+func (p customerPage) Connections() []token.Connection { return token.Connections(p.Tokens) }
+
 // gather reads everything about a customer in one snapshot, so that its numbers agree.
 func (c *call) gather(id int64, everything bool, p *customerPage) error {
 	ctx := c.r.Context()

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/web"
 )
@@ -38,6 +39,11 @@ func (c *call) signInForm(typed, next string) page {
 	p.Form = c.form(p, signInPost, "storefront.signin.submit", email, password)
 	if _, ok := c.onward(next); ok {
 		p.Form.Hidden = []hidden{{"next", next}}
+	}
+	if id, waits := strings.CutPrefix(next, nextConnect); waits {
+		if asked, err := c.Connect.Pending(c.r.Context(), c.view, secret.NewText(id)); err == nil { // otherwise the next page says why
+			p.Intro = []string{c.L.T("storefront.signin.for_app", "App", asked.Client.Name)}
+		}
 	}
 	p.Links = []link{
 		{URL: c.view.Path(forgotPath), Text: c.L.T("storefront.signin.forgot")},
