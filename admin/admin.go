@@ -5,6 +5,8 @@
 //     door cannot forget to ask.
 //   - An administrator of one website cannot name what belongs to another: to them it does not exist.
 //   - Signing in is bounded and answers alike for a wrong, an unknown, a disabled and a locked name.
+//   - With a second factor, the password alone opens nothing: its session is half a session, which no Check accepts, and a
+//     token of the web API is not issued for it. A code counts once.
 //   - A session ends by itself, after a time without use and after a day at the latest; a new password ends them all.
 package admin
 
@@ -38,8 +40,11 @@ type Admin struct {
 	WebsiteID               int64 // the only website they administer, 0 for all
 	Active                  bool
 	CreatedAt, LastSignInAt time.Time
+	SecondFactor            bool // one is set up
+	MustEnrol               bool // the store demands one, and none is set up; filled by Check
 	hash                    string
 	generation              int64
+	totp                    []byte // sealed
 }
 
 // Service holds what the administrators' journeys need.
@@ -47,14 +52,16 @@ type Service struct {
 	DB     *db.DB
 	Shop   *shop.Shop
 	Hasher *secret.Hasher
+	Key    secret.Key // seals second factors
 }
 
-const columns = "id, username, email, name, role, website_id, active, password_hash, session_generation, created_at, last_sign_in_at"
+const columns = "id, username, email, name, role, website_id, active, password_hash, session_generation, created_at, last_sign_in_at, totp"
 
 func scan(row db.Scanner) (Admin, error) {
 	var a Admin
 	err := row.Scan(&a.ID, &a.Username, &a.Email, &a.Name, &a.Role, db.IntoInt(&a.WebsiteID), &a.Active, &a.hash,
-		&a.generation, db.IntoTime(&a.CreatedAt), db.IntoTime(&a.LastSignInAt))
+		&a.generation, db.IntoTime(&a.CreatedAt), db.IntoTime(&a.LastSignInAt), &a.totp)
+	a.SecondFactor = a.totp != nil
 	if db.IsNoRows(err) {
 		return Admin{}, fault.New(fault.NotFound, "not_found", "There is no such administrator.")
 	}

@@ -28,6 +28,7 @@ type Opened struct {
 	Admin     Admin
 	Secret    secret.Text
 	ExpiresAt time.Time
+	Half      bool // the second factor is to follow
 }
 
 func incorrect() error {
@@ -35,13 +36,13 @@ func incorrect() error {
 		"The account sign-in was incorrect or your account is disabled temporarily. Please wait and try again later.")
 }
 
-// SignIn checks a name and password and begins a session. Errors: those of prove.
+// SignIn checks a name and password and begins a session: half a one where a second factor is to follow. Errors: those of prove.
 func (s *Service) SignIn(ctx context.Context, name string, password secret.Text, o audit.Origin) (Opened, error) {
 	who, rehashed, err := s.prove(ctx, name, password, o)
 	if err != nil {
 		return Opened{}, err
 	}
-	return s.open(ctx, who, rehashed, o)
+	return s.open(ctx, who, rehashed, who.SecondFactor, o)
 }
 
 func (s *Service) failed(ctx context.Context, name string, a limit.Attempt, who Admin, o audit.Origin) error {
@@ -55,19 +56,22 @@ func (s *Service) failed(ctx context.Context, name string, a limit.Attempt, who 
 	})
 }
 
-func (s *Service) open(ctx context.Context, who Admin, rehashed string, o audit.Origin) (Opened, error) {
+func (s *Service) open(ctx context.Context, who Admin, rehashed string, half bool, o audit.Origin) (Opened, error) {
 	snap, err := s.Shop.Load(ctx)
 	if err != nil {
 		return Opened{}, err
 	}
 	idle := snap.Duration(shop.AdminSessionLifetime)
-	opened := Opened{Admin: who, Secret: secret.Random()}
+	opened := Opened{Admin: who, Secret: secret.Random(), Half: half}
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		now, err := tx.Now(ctx)
 		if err != nil {
 			return err
 		}
 		opened.ExpiresAt = now.Add(LongestSession)
+		if half {
+			opened.ExpiresAt = now.Add(HalfSession)
+		}
 		if err := forgive(ctx, tx, who.Username); err != nil {
 			return err
 		}
@@ -77,10 +81,10 @@ func (s *Service) open(ctx context.Context, who Admin, rehashed string, o audit.
 			}
 		}
 		// Under the generation that was read with the hash: if the password was changed meanwhile, this one is dead already.
-		_, err = tx.Exec(ctx, `INSERT INTO admin_sessions (id, secret_hash, admin_id, generation, created_at, last_seen_at, expires_at, place, browser)
-			VALUES ($1,$2,$3,$4,$5,$5,$6,$7,$8)`, db.NewID(), secret.Digest(opened.Secret), who.ID, who.generation, db.Micro(now),
-			db.Micro(opened.ExpiresAt), o.Place(), o.Browser())
-		if err != nil {
+		_, err = tx.Exec(ctx, `INSERT INTO admin_sessions (id, secret_hash, admin_id, generation, created_at, last_seen_at, expires_at, place, browser, half)
+			VALUES ($1,$2,$3,$4,$5,$5,$6,$7,$8,$9)`, db.NewID(), secret.Digest(opened.Secret), who.ID, who.generation, db.Micro(now),
+			db.Micro(opened.ExpiresAt), o.Place(), o.Browser(), half)
+		if err != nil || half {
 			return err
 		}
 		if _, err := tx.Exec(ctx, "UPDATE admins SET last_sign_in_at = $2 WHERE id = $1", who.ID, db.Micro(now)); err != nil {
@@ -116,7 +120,7 @@ func (s *Service) Check(ctx context.Context, cookie secret.Text) (Admin, error) 
 		}
 		var adminID, generation int64
 		var seen time.Time
-		err = tx.Row(ctx, "SELECT id, admin_id, generation, last_seen_at FROM admin_sessions WHERE secret_hash = $1 AND expires_at > $2",
+		err = tx.Row(ctx, "SELECT id, admin_id, generation, last_seen_at FROM admin_sessions WHERE secret_hash = $1 AND NOT half AND expires_at > $2",
 			secret.Digest(cookie), db.Micro(now)).Scan(&id, &adminID, &generation, db.IntoTime(&seen))
 		if db.IsNoRows(err) {
 			return ended
@@ -131,6 +135,7 @@ func (s *Service) Check(ctx context.Context, cookie secret.Text) (Admin, error) 
 		if !who.Active || who.generation != generation || !now.Before(seen.Add(snap.Duration(shop.AdminSessionLifetime))) {
 			return ended
 		}
+		who.MustEnrol = !who.SecondFactor && snap.Text(shop.AdminSecondFactor) == shop.SecondFactorRequired
 		if now.Sub(seen) >= seenEvery {
 			touch = now
 		}

@@ -67,6 +67,7 @@ var routes = []route{
 
 	{method: "POST", path: "/V1/integration/customer/token", handle: (*call).issueToken},
 	{method: "POST", path: "/V1/integration/admin/token", handle: (*call).issueAdminToken},
+	{method: "POST", path: "/V1/tfa/provider/google/authenticate", handle: (*call).issueAdminTokenByCode},
 	{method: "POST", path: "/V1/integration/customer/revoke-customer-token", handle: (*call).revokeTokens, self: true},
 
 	{method: "POST", path: "/V1/customers", handle: (*call).createCustomer},

@@ -7,8 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pquerna/otp/totp"
+
+	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/test/fixture"
 	"github.com/rekeyhq/rekey/token"
 )
@@ -112,5 +117,57 @@ func TestANewAddressByRESTNeedsThePasswordAndItsOwnersAnswer(t *testing.T) {
 		if now := h.Find(c.ID); now.Email != c.Email {
 			t.Errorf("the address changed before its letter was answered: %s", now.Email)
 		}
+	})
+}
+
+// An administrator with a second factor gets a token by the address that Commerce has for it, and by no other.
+func TestAdminTokensNeedTheSecondFactor(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		ctx := context.Background()
+		const word = "a-long-word-for-the-boss"
+		if _, err := h.Admins.Create(ctx, admin.CommandLine(admin.ManageAdmins), admin.New{Username: "ines", Email: "ines@lune.test", Password: secret.NewText(word)}, fixture.Origin); err != nil {
+			t.Fatal(err)
+		}
+		plain := ask{method: "POST", path: "/rest/V1/integration/admin/token", body: object("username", "ines", "password", word)}
+		byCode := func(code string) ask {
+			return ask{method: "POST", path: "/rest/V1/tfa/provider/google/authenticate", body: object("username", "ines", "password", word, "otp", code)}
+		}
+		if got := h.ask(plain); got.status != 200 {
+			t.Errorf("without a factor: %d %s", got.status, got.body)
+		}
+		h.want("a code of nobody's app", byCode("000000"), 400, `{"message":"This account has no second factor yet. Set one up in the console first."}`)
+		opened, err := h.Admins.SignIn(ctx, "ines", secret.NewText(word), fixture.Origin)
+		if err == nil {
+			err = h.Admins.Enrol(ctx, opened.Admin, secret.NewText(word), fixture.Origin)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := h.Admins.Pending(ctx, opened.Admin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code := func() string {
+			now, err := totp.GenerateCode(e.Secret.Reveal(), h.clock.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return now
+		}
+		if _, _, err := h.Admins.Confirm(ctx, opened.Admin, code(), fixture.Origin); err != nil {
+			t.Fatal(err)
+		}
+		h.clock.Advance(time.Minute)
+		h.want("the password alone", plain, 400, `{"message":"Please use the 2fa provider-specific endpoints to obtain a token."}`)
+		h.want("a wrong code", byCode("000000"), 401, `{"message":"The code is not right, or was used already. Wait for the next one and try again."}`)
+		if got := h.ask(byCode(code())); got.status != 200 {
+			t.Errorf("with the code: %d %s", got.status, got.body)
+		}
+		h.want("the same code again", byCode(code()), 401, `{"message":"The code is not right, or was used already. Wait for the next one and try again."}`)
+		h.Set(shop.AdminSecondFactor, shop.SecondFactorRequired)
+		if err := h.Admins.ResetFactors(ctx, admin.CommandLine(admin.ManageAdmins), "ines", fixture.Origin); err != nil {
+			t.Fatal(err)
+		}
+		h.want("without a factor, where the store demands one", plain, 400, `{"message":"Please use the 2fa provider-specific endpoints to obtain a token."}`)
 	})
 }

@@ -100,6 +100,7 @@ type route struct {
 	right        admin.Right // what the permit is for; "" for what every administrator may
 	handle       func(*call) error
 	open         bool // also for who is not signed in
+	own          bool // about the administrators themselves: also for who must set up a second factor first
 }
 
 func routes() []route {
@@ -110,7 +111,16 @@ func routes() []route {
 		{method: "GET", path: assetPrefix + "{name}", handle: (*call).asset, open: true},
 		{method: "GET", path: loginPath, handle: (*call).signInPage, open: true},
 		{method: "POST", path: loginPath, handle: (*call).signIn, open: true},
+		{method: "GET", path: codePath, handle: (*call).codePage, open: true},
+		{method: "POST", path: codePath, handle: (*call).giveCode, open: true},
 		{method: "POST", path: logoutPath, handle: (*call).signOut, open: true},
+		{method: "GET", path: accountPath, handle: (*call).account, own: true},
+		{method: "POST", path: accountPath + "/password", handle: (*call).changeOwnPassword, own: true},
+		{method: "POST", path: factorPath, handle: (*call).enrol, own: true},
+		{method: "GET", path: factorPath, handle: (*call).enrolPage, own: true},
+		{method: "GET", path: factorPath + "/picture", handle: (*call).enrolPicture, own: true},
+		{method: "POST", path: factorPath + "/confirm", handle: (*call).confirmFactor, own: true},
+		{method: "POST", path: factorPath + "/remove", handle: (*call).removeFactor, own: true},
 		{method: "GET", path: Root, handle: (*call).front},
 		{method: "GET", path: Root + "/{$}", handle: (*call).front},
 
@@ -141,6 +151,7 @@ func routes() []route {
 		{method: "GET", path: adminsPath, right: admin.ManageAdmins, handle: (*call).administrators},
 		{method: "GET", path: adminsPath + "/new", right: admin.ManageAdmins, handle: (*call).newAdministrator},
 		{method: "POST", path: adminsPath, right: admin.ManageAdmins, handle: (*call).createAdministrator},
+		{method: "POST", path: adminsPath + "/{id}/reset-factors", right: admin.ManageAdmins, handle: (*call).resetFactors},
 		{method: "GET", path: webhooksPath, right: webhook.Right, handle: (*call).webhooks},
 		{method: "GET", path: newWebhookPath, right: webhook.Right, handle: (*call).newWebhook},
 		{method: "POST", path: webhooksPath, right: webhook.Right, handle: (*call).createWebhook},
@@ -183,6 +194,9 @@ func (c *call) serve(rt route) error {
 	}
 	if err != nil {
 		return err
+	}
+	if c.who.MustEnrol && !rt.own {
+		return c.done(accountPath, web.Notice{Key: "factor.required", Bad: true})
 	}
 	if rt.right != "" {
 		if c.permit, err = admin.Allow(c.who, rt.right); err != nil {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/rekeyhq/rekey/fault"
@@ -51,6 +52,53 @@ func (c *call) signIn() error {
 	opened, err := c.Admins.SignIn(c.r.Context(), v.Get("username"), v.Secret("password"), c.origin())
 	if err != nil {
 		return c.signInRefused(next, v.Get("username"), err)
+	}
+	c.jar.Set(c.w, sessionCookie, opened.Secret, opened.ExpiresAt.Sub(c.now()))
+	if opened.Half {
+		to := codePath
+		if next != "" {
+			to += "?" + url.Values{"next": {next}}.Encode()
+		}
+		web.SeeOther(c.w, to)
+		return nil
+	}
+	web.SeeOther(c.w, firstOf(next, customersPath))
+	return nil
+}
+
+func (c *call) codeForm(next string) signInData {
+	p := c.page("Second Factor")
+	f := form{Action: codePath, Submit: "Sign In", Key: p.Key, Fields: []field{{Name: "code", Label: "Code", Type: "text", Autocomplete: "one-time-code", Mono: true,
+		Hint: "The six digits that your authenticator app shows now, or one of your recovery codes."}}}
+	if next != "" {
+		f.Hidden = []hidden{{"next", next}}
+	}
+	return signInData{p, f}
+}
+
+// codePage asks for the second factor. Whoever has not given a password finds out when they send it.
+func (c *call) codePage() error {
+	return c.render(http.StatusOK, "login", c.codeForm(ownPage(c.r.URL.Query().Get("next"))))
+}
+
+// giveCode ends the sign-in. The answer is one for every reason.
+func (c *call) giveCode() error {
+	v, err := web.Form(c.r, "code", "next")
+	if err != nil {
+		return err
+	}
+	next := ownPage(v.Get("next"))
+	opened, err := c.Admins.SecondFactor(c.r.Context(), c.jar.Get(c.r, sessionCookie), v.Get("code"), c.origin())
+	f, refused := fault.As(err)
+	switch {
+	case refused && f.Key == "admin.session_ended":
+		return c.toSignIn()
+	case refused && f.Kind == fault.Unauthenticated:
+		data := c.codeForm(next)
+		data.Summary = &summary{Items: []problem{{Field: "code", Text: f.Text}}}
+		return c.render(http.StatusUnprocessableEntity, "login", data)
+	case err != nil:
+		return err
 	}
 	c.jar.Set(c.w, sessionCookie, opened.Secret, opened.ExpiresAt.Sub(c.now()))
 	web.SeeOther(c.w, firstOf(next, customersPath))

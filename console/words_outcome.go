@@ -30,6 +30,10 @@ var outcomes = map[string]string{
 	"client.deleted":    "The app was deleted. Its tokens are worth nothing any more.",
 	"admin.created":     "The administrator was created and can sign in now.",
 
+	"factor.required":     "This store demands a second factor of every administrator. Set yours up to go on.",
+	"factor.removed":      "Your second factor was removed. The password alone signs you in.",
+	"factor.reset":        "The second factor was removed, and the sessions have ended.",
+	"password.changed":    "Your password was changed. Your other sessions have ended.",
 	"client.changed":      "The app was changed.",
 	"integration.changed": "The integration was changed. What it may reach holds from its next call on.",
 	"integration.created": "The integration was created. It can do nothing until it is activated.",

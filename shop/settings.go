@@ -34,7 +34,14 @@ const (
 	AdminLockoutFailures     = "admin/security/lockout_failures"  // C
 	AdminLockoutThreshold    = "admin/security/lockout_threshold" // C
 	AdminSessionLifetime     = "admin/security/session_lifetime"  // C
+	AdminSecondFactor        = "admin/security/second_factor"
 	WebhookPrivateAddresses  = "webhooks/delivery/allow_private_addresses"
+)
+
+// The values of AdminSecondFactor.
+const (
+	SecondFactorOptional = "optional"
+	SecondFactorRequired = "required"
 )
 
 // The values of ResetProtectionType.
@@ -257,6 +264,13 @@ var adminSettings = []Setting{
 		Help:    "How long an administrator who does nothing stays signed in, in seconds.",
 		Section: adminSection, Group: adminSecurity,
 		Type: Time, Unit: "seconds", Default: "900", Scopes: ScopeDefault, Min: int64(time.Second), Max: 366 * day,
+	},
+	{
+		Path: AdminSecondFactor, Label: "Second Factor",
+		Help:    "Whether administrators may, or must, prove a code of an authenticator app beside their password. Where they must, one who has none sets it up before anything else, and the web API gives administrators no token without a code.",
+		Section: adminSection, Group: adminSecurity,
+		Type: Choice, Default: SecondFactorOptional, Scopes: ScopeDefault,
+		Options: []Option{{SecondFactorOptional, "Optional"}, {SecondFactorRequired, "Required"}},
 	},
 	{
 		Path: WebhookPrivateAddresses, Label: "Allow Private Addresses",

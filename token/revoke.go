@@ -13,8 +13,11 @@ import (
 )
 
 // SignInAdmin makes a token of the web API for an administrator who has just proved the password. It dies with that
-// password and when the administrator is disabled.
+// password and when the administrator is disabled. Errors: fault Invalid where the second factor is missing.
 func (s *Service) SignInAdmin(ctx context.Context, proof admin.Proof, holder string, o audit.Origin) (secret.Text, error) {
+	if !proof.Complete() {
+		return secret.Text{}, fault.New(fault.Invalid, "admin.code_needed", "Please use the 2fa provider-specific endpoints to obtain a token.")
+	}
 	stores, err := s.Shop.Load(ctx)
 	if err != nil {
 		return secret.Text{}, err

@@ -16,6 +16,7 @@ type adminCommands struct {
 	Create        adminCreate        `cmd:"" help:"Make an administrator."`
 	List          adminList          `cmd:"" help:"List the administrators."`
 	ResetPassword adminResetPassword `cmd:"" help:"Give an administrator a new password and end their sessions."`
+	ResetFactors  adminResetFactors  `cmd:"" help:"Take the second factor away from an administrator who has lost it, and end their sessions."`
 }
 
 type adminCreate struct {
@@ -123,6 +124,22 @@ func (c *adminResetPassword) Run(ctx context.Context, sh shell) error {
 		if made {
 			fmt.Fprintf(sh.out, "Password (shown this once): %s\n", password.Reveal())
 		}
+		return nil
+	})
+}
+
+type adminResetFactors struct {
+	place
+	Username string `arg:"" help:"Name of the administrator."`
+}
+
+// Run takes the second factor away.
+func (c *adminResetFactors) Run(ctx context.Context, sh shell) error {
+	return c.read(ctx, func(h *app.House) error {
+		if err := h.Admins.ResetFactors(ctx, admin.CommandLine(admin.ManageAdmins), c.Username, audit.Origin{}); err != nil {
+			return err
+		}
+		fmt.Fprintf(sh.out, "Administrator %s has no second factor any more; their sessions have ended.\n", c.Username)
 		return nil
 	})
 }

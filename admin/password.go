@@ -1,0 +1,44 @@
+package admin
+
+import (
+	"context"
+
+	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/secret"
+)
+
+// ChangePassword replaces the password of an administrator who knows it. Every session and token of theirs ends; the session
+// that is returned is the one to go on with. Errors: those of Prove; fault Invalid on "password" or "password_confirmation".
+func (s *Service) ChangePassword(ctx context.Context, who Admin, current, password, confirm secret.Text, o audit.Origin) (Opened, error) {
+	if err := s.Prove(ctx, who, current, o); err != nil {
+		return Opened{}, err
+	}
+	if err := checkPassword(password); err != nil {
+		return Opened{}, err
+	}
+	if !password.Equal(confirm) {
+		return Opened{}, fault.Refuse("password_confirmation", "password.mismatch", "The two passwords are not the same. Enter the same password twice.", nil)
+	}
+	hash, err := s.Hasher.Hash(ctx, password)
+	if err != nil {
+		return Opened{}, err
+	}
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		after, err := scan(tx.Row(ctx, `UPDATE admins SET password_hash = $3, session_generation = session_generation + 1
+			WHERE id = $1 AND password_hash = $2 RETURNING `+columns, who.ID, who.hash, hash))
+		if fault.Is(err, fault.NotFound) {
+			return fault.New(fault.Conflict, "password.changed_meanwhile", "The password was changed a moment ago. Sign in with the new one.")
+		}
+		if err != nil {
+			return err
+		}
+		who = after
+		return s.recordFactor(ctx, tx, actorOf(who), who, "password", o)
+	})
+	if err != nil {
+		return Opened{}, err
+	}
+	return s.open(ctx, who, "", false, o)
+}

@@ -1,0 +1,42 @@
+package secret
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"errors"
+)
+
+// Seal encrypts what a table must give back but must not show: AES-256-GCM (NIST SP 800-38D) under a key that is derived from
+// the installation's for the purpose, with the id of the row as additional data, so that no row's secret opens as another's.
+func (k Key) Seal(purpose string, id []byte, plain Text) []byte {
+	gcm := k.gcm(purpose)
+	nonce := make([]byte, gcm.NonceSize())
+	rand.Read(nonce)
+	return gcm.Seal(nonce, nonce, []byte(plain.Reveal()), id)
+}
+
+// Open decrypts what Seal made for the same purpose and id. Errors: whatever was not, or under another key.
+func (k Key) Open(purpose string, id, sealed []byte) (Text, error) {
+	gcm := k.gcm(purpose)
+	if len(sealed) < gcm.NonceSize() {
+		return Text{}, errors.New("secret: too short to be sealed")
+	}
+	plain, err := gcm.Open(nil, sealed[:gcm.NonceSize()], sealed[gcm.NonceSize():], id)
+	if err != nil {
+		return Text{}, errors.New("secret: not sealed by this key for this row")
+	}
+	return NewText(string(plain)), nil
+}
+
+func (k Key) gcm(purpose string) cipher.AEAD {
+	block, err := aes.NewCipher(k.mac("seal "+purpose, nil))
+	if err != nil {
+		panic(err) // the key has 32 bytes
+	}
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
+		panic(err) // AES has blocks of 16
+	}
+	return gcm
+}
