@@ -41,6 +41,7 @@ type commands struct {
 	OauthClient clientCommands      `cmd:"" name:"oauth-client" help:"Apps that customers connect by OAuth 2.1 or OpenID Connect."`
 	Webhook     webhookCommands     `cmd:"" help:"Webhooks: programs that are told what happens."`
 	Integration integrationCommands `cmd:"" help:"Integrations: programs that act for the store."`
+	Audit       auditCommands       `cmd:"" help:"Look at an installation from outside."`
 	Incident    incidentCommands    `cmd:"" help:"Breach day: many customers at once are signed out, must choose a new password, are told."`
 	Config      configCommands      `cmd:"" help:"Settings, by the paths of Adobe Commerce."`
 	Migrate     migrateCommand      `cmd:"" help:"Bring the database's schema up to date, or make a new store."`
