@@ -50,7 +50,7 @@ var owners = map[string]string{
 	"installation":     "app",
 	"websites":         "shop", "store_views": "shop", "settings": "shop", "shop_version": "shop",
 	"limits": "limit", "lockouts": "limit",
-	"audit":   "audit",
+	"audit": "audit", "audit_horizon": "audit",
 	"letters": "mail", "letter_events": "mail",
 	"customers": "customer", "registrations": "customer", "customer_standing": "customer",
 	"customer_addresses": "customer", "email_changes": "customer", "cutoffs": "customer", "admin_standing": "admin",

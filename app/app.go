@@ -172,7 +172,7 @@ func (s *server) run(ctx context.Context) error {
 		}
 	})
 	working.Go(func() { s.house.Incidents.Run(background, s.Log) })
-	working.Go(func() { s.house.keepClean(background, s.Log) })
+	working.Go(func() { s.house.keepClean(background, s.Log, s.metrics.observeSweep) })
 
 	failed := make(chan error, len(handlers))
 	var servers []*http.Server

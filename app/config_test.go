@@ -98,11 +98,15 @@ func TestHousekeepingSweepsWhatHasEnded(t *testing.T) {
 	count(0, 2*cleanBatch+7)
 	now = now.Add(2 * time.Hour)
 	count(0, 3)
-	gone, err := house.sweep(t.Context(), sweeps[0])
+	stores, err := house.Shop.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, err := house.sweep(t.Context(), sweeps(stores)[0])
 	if err != nil || gone != 2*cleanBatch+4 {
 		t.Errorf("%d rows were swept (%v), want %d", gone, err, 2*cleanBatch+4)
 	}
-	for _, s := range sweeps {
+	for _, s := range sweeps(stores) {
 		if _, err := house.sweep(context.Background(), s); err != nil {
 			t.Errorf("%s: %v", s.what, err)
 		}

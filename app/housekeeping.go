@@ -6,12 +6,16 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/limit"
+	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/recovery"
+	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/signin"
 	"github.com/rekeyhq/rekey/token"
+	"github.com/rekeyhq/rekey/webhook"
 )
 
 const (
@@ -26,25 +30,38 @@ const (
 // sweep deletes at most most rows that have done their work, and tells how many there were.
 type sweep struct {
 	what string
-	rows func(ctx context.Context, tx *db.Tx, most int) (int64, error)
+	rows sweeper
 }
 
-var sweeps = []sweep{
-	{"limits", limit.Sweep},
-	{"lockouts", func(ctx context.Context, tx *db.Tx, most int) (int64, error) {
-		return limit.SweepLocks(ctx, tx, forgetFailures, most)
-	}},
-	{"sessions", signin.Sweep},
-	{"tokens", token.Sweep},
-	{"nonces of signed calls", token.SweepNonces},
-	{"activations of integrations", token.SweepHandshakes},
-	{"links", recovery.Sweep},
-	{"registrations", customer.SweepRegistrations},
-	{"changes of addresses", customer.SweepEmailChanges},
+type sweeper = func(ctx context.Context, tx *db.Tx, most int) (int64, error)
+
+// aged makes a sweeper of one that leaves what is younger than age.
+func aged(age time.Duration, rows func(ctx context.Context, tx *db.Tx, age time.Duration, most int) (int64, error)) sweeper {
+	return func(ctx context.Context, tx *db.Tx, most int) (int64, error) { return rows(ctx, tx, age, most) }
+}
+
+// sweeps lists what is deleted, with the ages that are set now.
+func sweeps(stores *shop.Snapshot) []sweep {
+	letters := stores.Duration(shop.KeepLetters)
+	return []sweep{
+		{"limits", limit.Sweep},
+		{"lockouts", aged(forgetFailures, limit.SweepLocks)},
+		{"sessions", signin.Sweep},
+		{"tokens", token.Sweep},
+		{"nonces of signed calls", token.SweepNonces},
+		{"activations of integrations", token.SweepHandshakes},
+		{"registrations", customer.SweepRegistrations},
+		{"changes of addresses", customer.SweepEmailChanges},
+		{"links", aged(letters, recovery.Sweep)},
+		{"deliveries", aged(letters, webhook.Sweep)},
+		{"letters", aged(letters, mail.Sweep)},
+		{"audit", aged(stores.Duration(shop.KeepAudit), audit.Sweep)},
+	}
 }
 
 // keepClean sweeps every hour. Nodes need no agreement: each takes rows that no other holds.
-func (h *House) keepClean(ctx context.Context, log *slog.Logger) {
+// observe is told how many rows went.
+func (h *House) keepClean(ctx context.Context, log *slog.Logger, observe func(what string, rows int64)) {
 	wait := time.NewTimer(rand.N(time.Minute)) // nodes that start together do not sweep together
 	defer wait.Stop()
 	for {
@@ -53,14 +70,20 @@ func (h *House) keepClean(ctx context.Context, log *slog.Logger) {
 			return
 		case <-wait.C:
 		}
-		h.cleanOnce(ctx, log)
+		h.cleanOnce(ctx, log, observe)
 		wait.Reset(cleanEvery)
 	}
 }
 
-func (h *House) cleanOnce(ctx context.Context, log *slog.Logger) {
-	for _, s := range sweeps {
+func (h *House) cleanOnce(ctx context.Context, log *slog.Logger, observe func(what string, rows int64)) {
+	stores, err := h.Shop.Load(ctx)
+	if err != nil {
+		log.Warn("housekeeping failed; it is tried again within the hour", "error", err)
+		return
+	}
+	for _, s := range sweeps(stores) {
 		gone, err := h.sweep(ctx, s)
+		observe(s.what, gone)
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -22,6 +22,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	took     *prometheus.HistogramVec
 	letters  *prometheus.CounterVec
+	swept    *prometheus.CounterVec
 }
 
 func newMetrics(h *House, version string) *metrics {
@@ -33,10 +34,12 @@ func newMetrics(h *House, version string) *metrics {
 			Help: "Time until a request was answered.", Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}, []string{"route"}),
 		letters: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rekey_letters_total",
 			Help: "Tries to send a letter, by what became of them."}, []string{"kind", "state"}),
+		swept: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rekey_housekeeping_rows_total",
+			Help: "Rows that housekeeping deleted because their time was over."}, []string{"what"}),
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rekey_build_info", Help: "The running version."}, []string{"version", "go"})
 	build.WithLabelValues(version, runtime.Version()).Set(1)
-	m.registry.MustRegister(m.requests, m.took, m.letters, build, &queueFigures{h},
+	m.registry.MustRegister(m.requests, m.took, m.letters, m.swept, build, &queueFigures{h},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rekey_password_hashes_total",
 			Help: "Passwords hashed or checked."}, func() float64 { return float64(h.Hasher.Runs()) }))
@@ -68,6 +71,11 @@ func (m *metrics) observeRequest(method, route string, status int, took time.Dur
 // observeLetter counts one try of a letter.
 func (m *metrics) observeLetter(kind string, state mail.State) {
 	m.letters.WithLabelValues(kind, string(state)).Inc()
+}
+
+// observeSweep counts what housekeeping deleted.
+func (m *metrics) observeSweep(what string, rows int64) {
+	m.swept.WithLabelValues(what).Add(float64(rows))
 }
 
 func (m *metrics) handler() http.Handler {

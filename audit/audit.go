@@ -1,8 +1,9 @@
-// Package audit keeps who did what to whom, when and from where. It owns the tables audit and
-// audit_news.
+// Package audit keeps who did what to whom, when and from where. It owns the tables audit,
+// audit_horizon and audit_news.
 //
 // Promises:
-//   - Append-only: the database itself refuses to change or delete a row.
+//   - Append-only: the database itself refuses to change or delete a row. There are two narrow doors: what is older than the
+//     horizon of retention may go (Sweep), and a row may lose the words that name a customer (Erase), never gain or change any.
 //   - An entry commits with the act that it tells of, or neither does.
 //   - It holds no secret, and of an address that nobody is known to own only a hash and a masked form.
 //   - While a webhook listens, each entry is also news, in the same transaction, until TakeNews takes it.

@@ -176,3 +176,43 @@ func TestPasswordsNeverShowInAnAddress(t *testing.T) {
 		}
 	}
 }
+
+// Retention and erasure have a door each, and it is narrow.
+func TestTheAuditLetsGoOfNothingElse(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		ctx := context.Background()
+		write := func(q string, args ...any) error {
+			return d.Write(ctx, func(tx *db.Tx) error { _, err := tx.Exec(ctx, q, args...); return err })
+		}
+		for at, kind := range map[int]string{100: "shopper", 200: "admin"} {
+			if err := write(`INSERT INTO audit (id, at, action, actor_kind, actor_name, subject, ip, place, browser, address_key, customer_id, detail)
+				VALUES ($1, $2, 'x', $3, 'Ada', 'a…a@example.com', '203.0.113.7', '203.0.113.x', 'Firefox', $4, 7, '{}')`,
+				db.NewID(), at, kind, []byte("key")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := write("UPDATE audit_horizon SET keep_from = 150"); err != nil {
+			t.Fatal(err)
+		}
+		silent := "subject = '', ip = '', place = '', browser = '', address_key = NULL"
+		for _, row := range []struct {
+			q, why string
+			ok     bool
+		}{
+			{"DELETE FROM audit WHERE at = 200", "newer than the horizon", false},
+			{"UPDATE audit SET subject = 'b'", "a row gains words", false},
+			{"UPDATE audit SET subject = ''", "it loses some words only: a statement that means something else", false},
+			{"UPDATE audit SET customer_id = 8, " + silent, "whom it was done to changes", false},
+			{"UPDATE audit SET detail = '', " + silent, "what was done changes", false},
+			{"UPDATE audit SET at = 1, " + silent, "when it was done changes", false},
+			{"UPDATE audit SET actor_name = '', " + silent + " WHERE actor_kind = 'admin'", "an administrator who did it stays", false},
+			{"UPDATE audit SET actor_name = '', " + silent + " WHERE actor_kind = 'shopper'", "a customer is erased", true},
+			{"UPDATE audit SET " + silent + " WHERE actor_kind = 'admin'", "the customer of an administrator's act is erased", true},
+			{"DELETE FROM audit WHERE at = 100", "older than the horizon", true},
+		} {
+			if err := write(row.q); (err == nil) != row.ok {
+				t.Errorf("%s: %v", row.why, err)
+			}
+		}
+	})
+}

@@ -20,8 +20,6 @@ const (
 	// wrongLinks is how many links that are none one client may try in an hour before it is told to wait. A good link
 	// is never counted, so that nobody's wrong ones stop anybody's right one.
 	wrongLinks = 60
-	// keepLinks is how long a link that no longer works is remembered, for the timeline.
-	keepLinks = 90 * 24 * time.Hour
 )
 
 // linkSecret is the secret of the link of one letter: the same on every node and at every try.
@@ -150,12 +148,12 @@ func spend(ctx context.Context, tx *db.Tx, p Pending) error {
 	return err
 }
 
-// Sweep deletes links that have not worked for a long time, at most most of them.
-func Sweep(ctx context.Context, tx *db.Tx, most int) (int64, error) {
+// Sweep deletes links that stopped working longer than age ago, at most most of them; until then timelines tell of them.
+func Sweep(ctx context.Context, tx *db.Tx, age time.Duration, most int) (int64, error) {
 	now, err := tx.Now(ctx)
 	if err != nil {
 		return 0, err
 	}
 	return tx.Exec(ctx, `DELETE FROM links WHERE id IN (SELECT id FROM links WHERE expires_at < $1 LIMIT $2`+tx.SkipLocked()+`)`,
-		db.Micro(now.Add(-keepLinks)), most)
+		db.Micro(now.Add(-age)), most)
 }

@@ -36,6 +36,8 @@ const (
 	AdminSessionLifetime     = "admin/security/session_lifetime"  // C
 	AdminSecondFactor        = "admin/security/second_factor"
 	WebhookPrivateAddresses  = "webhooks/delivery/allow_private_addresses"
+	KeepLetters              = "system/retention/letters"
+	KeepAudit                = "system/retention/audit"
 )
 
 // The values of AdminSecondFactor.
@@ -82,6 +84,8 @@ const (
 	adminSecurity         = "Security"
 	webhookSection        = "Webhooks"
 	webhookDelivery       = "Delivery"
+	systemSection         = "System"
+	systemRetention       = "Retention"
 )
 
 const (
@@ -277,5 +281,18 @@ var adminSettings = []Setting{
 		Help:    "Whether events may be sent to loopback and private addresses, for receivers in the store's own network. Link-local addresses are refused always.",
 		Section: webhookSection, Group: webhookDelivery,
 		Type: YesNo, Default: "0", Scopes: ScopeDefault,
+	},
+	{
+		// No letter or delivery is tried for as long as the least of this, so that nothing on its way is ever deleted.
+		Path: KeepLetters, Label: "Keep Letters, Links and Deliveries",
+		Help:    "How long the history of a letter that has ended, of a link that no longer works and of an event told to a webhook is kept, for timelines.",
+		Section: systemSection, Group: systemRetention,
+		Type: Time, Unit: "days", Default: "90", Scopes: ScopeDefault, Min: 8 * day, Max: 3660 * day,
+	},
+	{
+		Path: KeepAudit, Label: "Keep the Audit",
+		Help:    "How long it is kept who did what. Older entries are deleted; the database itself refuses to let go of any other.",
+		Section: systemSection, Group: systemRetention,
+		Type: Time, Unit: "days", Default: "365", Scopes: ScopeDefault, Min: 30 * day, Max: 3660 * day,
 	},
 }

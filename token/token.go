@@ -289,12 +289,13 @@ func KeepOnly(ctx context.Context, tx *db.Tx, b Bearer) (n int64, err error) {
 	return max(0, n-kept), err
 }
 
-// Sweep deletes tokens that their age or an older generation has ended, at most most of them.
+// Sweep deletes tokens that their age has ended, and revoked ones that had no end, at most most of them. Other revoked tokens
+// wait for their end: showing a spent refresh token must be noticed until then.
 func Sweep(ctx context.Context, tx *db.Tx, most int) (int64, error) {
 	now, err := tx.Now(ctx)
 	if err != nil {
 		return 0, err
 	}
-	return tx.Exec(ctx, `DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE expires_at < $1 LIMIT $2`+tx.SkipLocked()+`)`,
+	return tx.Exec(ctx, `DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE expires_at < $1 OR expires_at IS NULL AND revoked_at < $1 LIMIT $2`+tx.SkipLocked()+`)`,
 		db.Micro(now), most)
 }
