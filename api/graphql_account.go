@@ -203,7 +203,7 @@ func (graphRoot) DeleteCustomer(ctx context.Context) (*bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	return done(c.Customers.DeleteOwn(ctx, owner, c.origin()))
+	return done(c.Customers.DeleteOwn(ctx, owner))
 }
 
 // ConfirmEmail finishes an account that was begun by letter. Every reason why it cannot be is one text.

@@ -145,7 +145,7 @@ func (p Place) furnish(d *db.DB, key secret.Key, o Opening) *House {
 	}
 	h := &House{Place: p, DB: d, Key: key, Hasher: secret.NewHasher(o.Hash, o.HashSlots)}
 	h.Shop = &shop.Shop{DB: d, AllowHTTP: p.Dev}
-	h.Customers = &customer.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Key: key, TokensEnded: token.QueueLogouts}
+	h.Customers = &customer.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Key: key, TokensEnded: token.QueueLogouts, Erased: token.Erase}
 	h.Admins = &admin.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Key: key}
 	h.SignIn = &signin.Service{DB: d, Hasher: h.Hasher}
 	h.Tokens = &token.Service{DB: d, SignIn: h.SignIn, Shop: h.Shop, Key: key}

@@ -111,6 +111,7 @@ type Entry struct {
 	Subject    string // what it was done to, in words: a masked address, a setting's path
 	WebsiteID  int64
 	Origin     Origin
+	Address    string // as stored: the client's address, for the customer's own data only; pages show Place
 	Place      string // as stored: Origin.Place()
 	Browser    string // as stored: Origin.Browser()
 	Outcome    string // "" when it simply happened, else one word: refused, limited
@@ -155,7 +156,7 @@ type Query struct {
 }
 
 const (
-	columns  = `id, at, action, actor_kind, actor_id, actor_name, customer_id, address_key, subject, website_id, place, browser, outcome, detail`
+	columns  = `id, at, action, actor_kind, actor_id, actor_name, customer_id, address_key, subject, website_id, ip, place, browser, outcome, detail`
 	maxLimit = 500
 )
 
@@ -210,7 +211,7 @@ func List(ctx context.Context, tx *db.Tx, q Query) ([]Entry, string, error) {
 // OfCustomer returns the latest entries about a customer, oldest first: those that name the customer and those about the
 // address, which was all that was known when a reset was asked for. Actions in skip are left out.
 func OfCustomer(ctx context.Context, tx *db.Tx, customerID int64, addressKey []byte, since time.Time, limit int, skip ...string) ([]Entry, error) {
-	args := []any{customerID, addressKey, since.UnixMicro(), min(limit, maxLimit)}
+	args := []any{customerID, addressKey, since.UnixMicro(), limit}
 	text := "SELECT " + columns + " FROM audit WHERE (customer_id = $1 OR address_key = $2) AND at >= $3"
 	for _, action := range skip {
 		args = append(args, action)
@@ -226,7 +227,7 @@ func scan(row db.Scanner) (Entry, error) {
 	var e Entry
 	var detail string
 	err := row.Scan(&e.ID, db.IntoTime(&e.At), &e.Action, &e.Actor.Kind, db.IntoInt(&e.Actor.ID), &e.Actor.Name,
-		db.IntoInt(&e.CustomerID), &e.AddressKey, &e.Subject, db.IntoInt(&e.WebsiteID), &e.Place, &e.Browser, &e.Outcome, &detail)
+		db.IntoInt(&e.CustomerID), &e.AddressKey, &e.Subject, db.IntoInt(&e.WebsiteID), &e.Address, &e.Place, &e.Browser, &e.Outcome, &detail)
 	if err == nil && detail != "" {
 		err = json.Unmarshal([]byte(detail), &e.Detail)
 	}

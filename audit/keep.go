@@ -22,3 +22,12 @@ func Sweep(ctx context.Context, tx *db.Tx, age time.Duration, most int) (int64, 
 	return tx.Exec(ctx, `DELETE FROM audit WHERE id IN (SELECT o.id FROM (SELECT id, at FROM audit ORDER BY id LIMIT $2) o
 		WHERE o.at < $1 AND NOT EXISTS (SELECT 1 FROM audit_news n WHERE n.id = o.id))`, before, most)
 }
+
+// Erase takes the words that name a customer out of every entry about them and about their address: the masked address, the
+// name, from where. What was done, when, by whom else and to which number stays.
+func Erase(ctx context.Context, tx *db.Tx, customerID int64, addressKey []byte) error {
+	_, err := tx.Exec(ctx, `UPDATE audit SET subject = '', ip = '', place = '', browser = '', address_key = NULL,
+		actor_name = CASE WHEN actor_kind = $3 THEN '' ELSE actor_name END WHERE customer_id = $1 OR address_key = $2`,
+		customerID, addressKey, Shopper)
+	return err
+}

@@ -36,3 +36,36 @@ func Sweep(ctx context.Context, tx *db.Tx, age time.Duration, most int) (int64, 
 	}
 	return tx.Exec(ctx, `DELETE FROM letters WHERE id`+these, ids...)
 }
+
+// Erase ends the letters of a customer, and of an address, that are on their way, and forgets to whom all of them went and
+// what was said about it: mail servers quote addresses. That a letter was sent, when, and what became of it stays.
+func Erase(ctx context.Context, tx *db.Tx, customerID int64, addressKey []byte) error {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return err
+	}
+	const these = ` WHERE (customer_id = $1 OR address_key = $2)`
+	rows, err := tx.Query(ctx, `SELECT id FROM letters`+these+` AND settled_at IS NULL`, customerID, addressKey)
+	ended, err := db.Collect(rows, err, func(row db.Scanner) (id db.ID, err error) {
+		err = row.Scan(&id)
+		return id, err
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `UPDATE letter_events SET words = '' WHERE letter_id IN (SELECT id FROM letters`+these+`)`, customerID, addressKey); err != nil {
+		return err
+	}
+	// Without its lease a worker that is at it right now records nothing any more.
+	if _, err := tx.Exec(ctx, `UPDATE letters SET recipient = '', data = '', last_words = '', address_key = NULL, lease = NULL, lease_until = NULL,
+		state = CASE WHEN settled_at IS NULL THEN $3 ELSE state END, settled_at = COALESCE(settled_at, $4)`+these,
+		customerID, addressKey, string(Unneeded), db.Micro(now)); err != nil {
+		return err
+	}
+	for _, id := range ended {
+		if err := addEvent(ctx, tx, id, Event{At: now, State: Unneeded, Words: "The customer was erased."}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

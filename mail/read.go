@@ -89,7 +89,7 @@ func Get(ctx context.Context, tx *db.Tx, id db.ID) (Letter, error) {
 // and those that were asked for by address, before anybody looked the customer up. addressKey may be nil.
 func OfCustomer(ctx context.Context, tx *db.Tx, customerID int64, addressKey []byte, limit int) ([]Letter, error) {
 	rows, err := tx.Query(ctx, `SELECT `+columns+` FROM letters WHERE customer_id = $1 OR address_key = $2 ORDER BY id DESC LIMIT $3`,
-		customerID, nullBytes(addressKey), min(max(limit, 1), maxLimit))
+		customerID, nullBytes(addressKey), limit)
 	letters, err := db.Collect(rows, err, scanLetter)
 	if err != nil {
 		return nil, err

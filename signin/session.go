@@ -236,6 +236,12 @@ func Sweep(ctx context.Context, tx *db.Tx, most int) (int64, error) {
 		db.Micro(now), most)
 }
 
+// Erase deletes what is kept of a customer's sessions: the places and the browsers.
+func Erase(ctx context.Context, tx *db.Tx, customerID int64) error {
+	_, err := tx.Exec(ctx, "DELETE FROM sessions WHERE customer_id = $1", customerID)
+	return err
+}
+
 func actor(c customer.Customer) audit.Actor {
 	return audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()}
 }

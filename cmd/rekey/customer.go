@@ -22,6 +22,8 @@ type customerCommands struct {
 	ResetPassword customerReset  `cmd:"" help:"Send a customer the store's letter with a link to a new password."`
 	ForceSignIn   customerForce  `cmd:"" help:"Revoke every token of the web API that programs hold for a customer."`
 	Unlock        customerUnlock `cmd:"" help:"End the pause after too many wrong passwords."`
+	ExportData    customerData   `cmd:"" help:"Write everything that is kept about a customer, as JSON: what they may ask for."`
+	Erase         customerErase  `cmd:"" help:"Delete a customer's account and everything personal about them."`
 	Import        customerImport `cmd:"" help:"Read customers from a CSV file."`
 	Export        customerExport `cmd:"" help:"Write all customers as CSV."`
 }
