@@ -26,6 +26,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/web"
@@ -115,9 +117,15 @@ func (s *server) open(ctx context.Context) (release func(), err error) {
 	if s.Dev {
 		s.house.Shop.DevBaseURL = s.at.Storefront
 	}
-	if release, err = s.house.DB.ClaimServing(); err != nil {
+	release, alone, err := s.house.DB.ClaimServing()
+	if err != nil {
 		s.house.Close()
 		return nil, err
+	}
+	if alone {
+		if err := s.house.DB.Write(ctx, func(tx *db.Tx) error { return mail.EndLeases(ctx, tx) }); err != nil {
+			s.Log.Warn("letters that were under way wait until their leases run out", "error", err)
+		}
 	}
 	return release, nil
 }

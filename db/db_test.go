@@ -137,15 +137,15 @@ func TestAuditIsAppendOnly(t *testing.T) {
 
 func TestASecondServerOnOneFileIsRefused(t *testing.T) {
 	d := dbtest.Open(t, dbtest.SQLite)
-	release, err := d.ClaimServing()
+	release, _, err := d.ClaimServing()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.ClaimServing(); err == nil {
+	if _, _, err := d.ClaimServing(); err == nil {
 		t.Fatal("two servers on one SQLite file")
 	}
 	release()
-	again, err := d.ClaimServing()
+	again, _, err := d.ClaimServing()
 	if err != nil {
 		t.Fatalf("after the first has gone: %v", err)
 	}

@@ -71,16 +71,17 @@ func (d *DB) openSQLite(path string, o Options) error {
 }
 
 // ClaimServing makes this process the one that serves a SQLite file. A second one is refused in plain words; other
-// processes may still open the database to administer it. On PostgreSQL any number of nodes may serve.
-func (d *DB) ClaimServing() (release func(), err error) {
+// processes may still open the database to administer it. On PostgreSQL any number of nodes may serve; alone is false
+// there, and otherwise says that no other server lives.
+func (d *DB) ClaimServing() (release func(), alone bool, err error) {
 	if d.engine != sqliteEngine {
-		return func() {}, nil
+		return func() {}, false, nil
 	}
 	f, err := lockFile(d.path+".serving", syscall.LOCK_EX|syscall.LOCK_NB)
 	if err != nil {
-		return nil, fmt.Errorf("another server is already running on %s", d.path)
+		return nil, false, fmt.Errorf("another server is already running on %s", d.path)
 	}
-	return func() { f.Close() }, nil
+	return func() { f.Close() }, true, nil
 }
 
 // lockFile opens path and locks it for this process; the lock ends with the file or the process, however it dies.

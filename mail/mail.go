@@ -9,7 +9,8 @@
 //     compose it (data) is forgotten then.
 //   - It is handed over at least once, or its end is recorded. Twice only when the answer of the mail server was lost,
 //     or a node died between the answer and its record.
-//   - Workers of any number of nodes share the queue by leases: a letter whose worker died is claimed again.
+//   - Workers of any number of nodes share the queue by leases, which they renew while they work: a letter whose worker died
+//     is claimed again within half a minute, and a slow mail server is not mistaken for a death.
 //   - A letter that cannot be composed or must not be sent is set aside; the others go on.
 //   - TLS is never stripped, and no control character of any field reaches the wire.
 //   - The queue has lanes: what goes to programs by a Carrier is claimed, retried, settled and told like a letter, by

@@ -8,10 +8,6 @@ import (
 	"github.com/rekeyhq/rekey/db"
 )
 
-// lease is how long a worker may hold a letter before others take it for dead. It is longer than an attempt can last
-// (attemptLimit) plus the time to record its outcome, so that a slow mail server is never mistaken for a dead worker.
-const lease = 5 * time.Minute
-
 // pauses follow the first, second, … failed try. The first are short, because someone is waiting; later ones leave room for
 // greylisting (commonly 5 minutes) and for an outage. The last one repeats until the letter expires.
 var pauses = []time.Duration{5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute}
@@ -20,12 +16,6 @@ var pauses = []time.Duration{5 * time.Second, 15 * time.Second, time.Minute, 5 *
 func pause(attempts int) time.Duration {
 	p := pauses[min(max(attempts, 1), len(pauses))-1]
 	return time.Duration(float64(p) * (0.8 + 0.4*rand.Float64()))
-}
-
-// claim is the right of one worker to one letter, until the lease ends.
-type claim struct {
-	letter db.ID
-	lease  db.ID
 }
 
 // due tells whether there is anything to claim. It is a read, so that an idle queue costs no write.
@@ -50,17 +40,18 @@ func due(ctx context.Context, d *db.DB, lane string) (bool, error) {
 
 // take claims up to n letters of a lane that are due, the longest due first. While a letter is held, next_at is the end of its lease:
 // one index finds new letters, deferred ones and those whose worker died, in one fair order.
-func take(ctx context.Context, d *db.DB, lane string, n int) ([]claim, error) {
+func take(ctx context.Context, d *db.DB, lane string, n int, life time.Duration) ([]claim, error) {
 	if found, err := due(ctx, d, lane); err != nil || !found {
 		return nil, err
 	}
 	var claims []claim
+	asked := time.Now()
 	err := d.Write(ctx, func(tx *db.Tx) error {
 		now, err := tx.Now(ctx)
 		if err != nil {
 			return err
 		}
-		until, holder := now.Add(lease), db.NewID()
+		until, holder := now.Add(life), db.NewID()
 		// The rows are picked in a materialized table of their own: as a plain IN (SELECT … FOR UPDATE SKIP LOCKED) PostgreSQL
 		// may run the SELECT more than once and claim more than n.
 		rows, err := tx.Query(ctx, `WITH due AS MATERIALIZED (
@@ -69,7 +60,7 @@ func take(ctx context.Context, d *db.DB, lane string, n int) ([]claim, error) {
 			WHERE id IN (SELECT id FROM due) RETURNING id`,
 			db.Micro(now), n, string(Sending), holder, db.Micro(until), lane)
 		claims, err = db.Collect(rows, err, func(row db.Scanner) (claim, error) {
-			c := claim{lease: holder}
+			c := claim{lease: holder, asked: asked}
 			err := row.Scan(&c.letter)
 			return c, err
 		})

@@ -52,7 +52,7 @@ var defaultLimits = timeLimits{
 	accept:  60 * time.Second, // the answer after the final dot, when the server scans
 }
 
-// attemptLimit bounds a whole try, composing included; lease is longer.
+// attemptLimit bounds a whole try, composing included; the lease is renewed meanwhile.
 const attemptLimit = 4 * time.Minute
 
 // ParseSMTP reads smtp://user:pass@host:port?starttls=required|optional|never or smtps://user:pass@host:port. Its errors

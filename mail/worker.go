@@ -36,6 +36,7 @@ type Worker struct {
 	// in now. Metrics count with it; it must be quick and safe for concurrent use.
 	Observe func(kind string, state State)
 
+	times      leaseTimes // zero: the defaults; tests shorten them
 	ready      sync.Once
 	wake       chan struct{}
 	lastHandOn atomic.Int64 // unix microseconds
@@ -97,7 +98,7 @@ func (w *Worker) dispatch(ctx context.Context, claims chan<- claim, free chan st
 		if hands == 0 {
 			return
 		}
-		taken, err := take(context.WithoutCancel(ctx), w.DB, w.Lane, hands) // a claim that is broken off would wait for its lease
+		taken, err := take(context.WithoutCancel(ctx), w.DB, w.Lane, hands, w.lease().life) // a claim that is broken off would wait for its lease
 		for range hands - len(taken) {
 			free <- struct{}{}
 		}
@@ -169,7 +170,7 @@ func (w *Worker) Drain(ctx context.Context) (tried int, err error) {
 	line := &line{transport: w.Transport}
 	defer line.hangUp()
 	for {
-		taken, err := take(ctx, w.DB, w.Lane, 1)
+		taken, err := take(ctx, w.DB, w.Lane, 1, w.lease().life)
 		if err != nil || len(taken) == 0 {
 			return tried, err
 		}
@@ -182,6 +183,7 @@ func (w *Worker) Drain(ctx context.Context) (tried int, err error) {
 func (w *Worker) attempt(ctx context.Context, line *line, c claim) {
 	trying, cancel := context.WithTimeout(ctx, attemptLimit)
 	defer cancel()
+	defer w.hold(c, cancel)()
 	l, now, ok, err := held(trying, w.DB, c)
 	var o outcome
 	switch {
@@ -231,7 +233,7 @@ func (w *Worker) try(ctx context.Context, line *line, l Letter) outcome {
 	case errors.As(err, &failed) && failed.permanent:
 		o.state, o.words = Refused, failed.words
 	case ctx.Err() != nil:
-		o.state, o.words = Deferred, "The try was broken off, because it took too long or the server was stopped."
+		o.state, o.words = Deferred, "The try was broken off, because it took too long, the server was stopped, or the lease on the letter was lost."
 	case errors.As(err, &failed):
 		o.state, o.words = Deferred, failed.words
 		if failed.server { // the words name the mail server and nobody's address
@@ -268,7 +270,7 @@ func (w *Worker) record(ctx context.Context, c claim, l Letter, o outcome) {
 		w.lastHandOn.Store(time.Now().UnixMicro())
 	}
 	kept, err := settle(ctx, w.DB, c, l.Attempts, o)
-	for wait := 100 * time.Millisecond; errors.Is(err, db.ErrUnavailable) && ctx.Err() == nil; wait *= 2 {
+	for wait := 100 * time.Millisecond; errors.Is(err, db.ErrUnavailable) && ctx.Err() == nil; wait = min(2*wait, time.Second) {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():

@@ -232,11 +232,11 @@ func TestLeaseExpiryIsClaimedAgain(t *testing.T) {
 		s := startServer(t)
 		w := post(d, s.transport(t))
 		id := enqueue(t, d, to("zoe@example.com"))
-		dead, err := take(t.Context(), d, Post, 5) // by a worker that dies now
+		dead, err := take(t.Context(), d, Post, 5, defaultLease.life) // by a worker that dies now
 		if err != nil || len(dead) != 1 {
 			t.Fatal(dead, err)
 		}
-		clock.Advance(lease - time.Second)
+		clock.Advance(defaultLease.life - time.Second)
 		drain(t, w, 0)
 		if l := get(t, d, id); l.State != Sending {
 			t.Errorf("while it is held: %s", l.State)
@@ -254,12 +254,6 @@ func TestLeaseExpiryIsClaimedAgain(t *testing.T) {
 			t.Errorf("%d copies", len(s.letters()))
 		}
 	})
-}
-
-func TestLeaseIsLongerThanAnAttempt(t *testing.T) {
-	if attemptLimit+settleLimit >= lease {
-		t.Errorf("an attempt may take %s + %s, the lease is %s", attemptLimit, settleLimit, lease)
-	}
 }
 
 // observed makes w tell about each outcome.
