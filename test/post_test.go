@@ -2,10 +2,12 @@ package test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
@@ -28,13 +30,17 @@ const delivery = 30 * time.Second
 // post is a real SMTP server: the post office that the store hands its letters to. It answers as it is told and keeps
 // what it accepted.
 type post struct {
-	t      *testing.T
-	server *smtp.Server
-	addr   string
+	t        *testing.T
+	server   *smtp.Server // nil while it is closed
+	served   chan error
+	addr     string
+	starttls string // how it must be reached: never, or required once it has a certificate
 
 	mu      sync.Mutex
 	kept    []letter
 	answer  func(l letter, try int) *smtp.SMTPError // nil: everything is welcome
+	cut     bool                                    // it takes letters and hangs up instead of saying so
+	greet   func() error                            // asked for each connection
 	tries   map[string]int                          // deliveries attempted, by recipient
 	changed chan struct{}                           // closed and replaced when something arrived
 }
@@ -51,28 +57,46 @@ type letter struct {
 
 func newPost(t *testing.T) *post {
 	t.Helper()
-	p := &post{t: t, tries: map[string]int{}, changed: make(chan struct{})}
-	p.server = smtp.NewServer(p)
-	p.server.Domain = "post.example"
-	p.server.EnableSMTPUTF8 = true
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.addr = listener.Addr().String()
-	served := make(chan error, 1)
-	go func() { served <- p.server.Serve(listener) }()
-	t.Cleanup(func() {
-		p.server.Close()
-		if err := <-served; err != nil && !errors.Is(err, smtp.ErrServerClosed) {
-			t.Errorf("the SMTP server ended: %v", err)
-		}
-	})
+	p := &post{t: t, tries: map[string]int{}, changed: make(chan struct{}), addr: "127.0.0.1:0", starttls: "never"}
+	p.open(nil)
+	t.Cleanup(p.close)
 	return p
 }
 
+// open begins to take letters, with STARTTLS if there is a certificate; after close, at the same address.
+func (p *post) open(certificate *tls.Config) {
+	p.t.Helper()
+	listener, err := net.Listen("tcp", p.addr)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.addr = listener.Addr().String()
+	p.server = smtp.NewServer(p)
+	p.server.Domain = "post.example"
+	p.server.EnableSMTPUTF8 = true
+	p.server.TLSConfig = certificate
+	p.server.ErrorLog = log.New(io.Discard, "", 0) // what goes wrong here is wanted
+	served := make(chan error, 1)
+	p.served = served
+	server := p.server
+	go func() { served <- server.Serve(listener) }()
+}
+
+// close hangs up and is not there any more.
+func (p *post) close() {
+	p.t.Helper()
+	if p.server == nil {
+		return
+	}
+	p.server.Close()
+	if err := <-p.served; err != nil && !errors.Is(err, smtp.ErrServerClosed) {
+		p.t.Errorf("the SMTP server ended: %v", err)
+	}
+	p.server = nil
+}
+
 // url is the value of --smtp that leads here.
-func (p *post) url() string { return "smtp://" + p.addr + "?starttls=never" }
+func (p *post) url() string { return "smtp://" + p.addr + "?starttls=" + p.starttls }
 
 // answering makes the post office answer each letter with what f says; nil accepts it. try counts the deliveries to
 // that recipient, from 1. Letters are shown to f one at a time.
@@ -80,6 +104,28 @@ func (p *post) answering(f func(l letter, try int) *smtp.SMTPError) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.answer = f
+}
+
+// cutting makes the post office hang up on each letter that it takes, instead of saying so.
+func (p *post) cutting(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = on
+}
+
+// greeting makes it answer the greeting of each connection with what f says, and hangs up on those that it has.
+func (p *post) greeting(f func() error) {
+	p.t.Helper()
+	p.hold(f)
+	p.close()
+	p.open(nil)
+}
+
+// hold is greeting for connections that are still to come.
+func (p *post) hold(f func() error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.greet = f
 }
 
 // letters are the accepted letters to a recipient in the order of their arrival.
@@ -122,10 +168,21 @@ func (p *post) total() int {
 }
 
 // NewSession is called by the SMTP server for each connection.
-func (p *post) NewSession(*smtp.Conn) (smtp.Session, error) { return &postSession{post: p}, nil }
+func (p *post) NewSession(c *smtp.Conn) (smtp.Session, error) {
+	p.mu.Lock()
+	greet := p.greet
+	p.mu.Unlock()
+	if greet != nil {
+		if err := greet(); err != nil {
+			return nil, err
+		}
+	}
+	return &postSession{post: p, conn: c}, nil
+}
 
 type postSession struct {
 	post     *post
+	conn     *smtp.Conn
 	from, to string
 }
 
@@ -158,6 +215,10 @@ func (s *postSession) Data(r io.Reader) error {
 	p.kept = append(p.kept, l)
 	close(p.changed)
 	p.changed = make(chan struct{})
+	if p.cut {
+		s.conn.Conn().Close()
+		return errors.New("cut")
+	}
 	return nil
 }
 

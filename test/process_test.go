@@ -1,7 +1,6 @@
 package test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,7 +10,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/db/dbtest"
 )
 
@@ -48,7 +46,7 @@ func TestNothingAcknowledgedIsLostAtKill9(t *testing.T) {
 		if len(acknowledged) < rounds {
 			t.Fatalf("only %d requests were answered; the test shows nothing", len(acknowledged))
 		}
-		s.leasesEnd()
+		s.timePasses()
 		for _, email := range acknowledged {
 			first := s.post.wait(email, 1)
 			// A letter that was handed over in the very moment of the kill may come twice, as the same letter.
@@ -59,24 +57,6 @@ func TestNothingAcknowledgedIsLostAtKill9(t *testing.T) {
 			}
 		}
 	})
-}
-
-// leasesEnd lets the time pass that a node waits before it takes over a letter from one that died with it.
-func (s *store) leasesEnd() {
-	s.t.Helper()
-	ctx := context.Background()
-	d, err := db.Open(ctx, s.database, db.Options{NoMigrate: true})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer d.Close()
-	err = d.Write(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE letters SET next_at = created_at WHERE settled_at IS NULL`)
-		return err
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
 }
 
 func numbered(i int) string { return fmt.Sprintf("shopper%03d@example.com", i) }

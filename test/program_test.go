@@ -62,12 +62,18 @@ type program struct {
 // launch starts the program with these arguments. When the test ends it is told to stop, and killed if it does not.
 func launch(t *testing.T, args ...string) *program {
 	t.Helper()
+	return launchWith(t, nil, args...)
+}
+
+// launchWith is launch with more variables in the environment.
+func launchWith(t *testing.T, variables []string, args ...string) *program {
+	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &program{t: t, cmd: exec.Command(path, args...), done: make(chan struct{})}
-	p.cmd.Env = environment()
+	p.cmd.Env = append(environment(), variables...)
 	leaveWithUs(p.cmd)
 	p.cmd.Stdout, p.cmd.Stderr = p.recorder(&p.out), p.recorder(&p.log)
 	started := make(chan error, 1)

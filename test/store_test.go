@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/db/dbtest"
 )
 
@@ -30,6 +32,8 @@ type store struct {
 	post     *post
 	database string   // its address
 	args     []string // --data, --database and --secret-key-file, which every command takes
+	flags    []string // more flags of serve
+	env      []string // more variables of serve
 	node     *program
 	url      string // of the node, without a slash at the end
 }
@@ -72,7 +76,7 @@ func keyFile(t *testing.T, dir string) string {
 func (s *store) serve(listen string) (*program, string) {
 	s.t.Helper()
 	args := append([]string{"serve", "--listen", listen, "--smtp", s.post.url(), "--dev"}, s.args...)
-	node := launch(s.t, args...)
+	node := launchWith(s.t, s.env, append(args, s.flags...)...)
 	_, address := node.line("")
 	node.ready(address)
 	return node, address
@@ -193,4 +197,27 @@ func (s *store) customerPage(b *tab, email string) {
 	b.see(email)
 	b.press("Edit")
 	b.see("Reset Password", "Force Sign-In", email)
+}
+
+// tables looks into the database, or changes it, beside the program.
+func (s *store) tables(f func(ctx context.Context, tx *db.Tx) error) {
+	s.t.Helper()
+	ctx := context.Background()
+	d, err := db.Open(ctx, s.database, db.Options{NoMigrate: true, MaxConns: 2})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer d.Close()
+	if err := d.Write(ctx, func(tx *db.Tx) error { return f(ctx, tx) }); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// timePasses lets the time pass until the next try of every letter, and until the leases of nodes that died have run out.
+func (s *store) timePasses() {
+	s.t.Helper()
+	s.tables(func(ctx context.Context, tx *db.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE letters SET next_at = created_at WHERE settled_at IS NULL`)
+		return err
+	})
 }
