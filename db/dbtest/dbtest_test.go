@@ -77,7 +77,7 @@ func TestBothEnginesHaveTheSameSchema(t *testing.T) {
 		t.Skip("needs both engines")
 	}
 	lite := schema(t, dbtest.Open(t, dbtest.SQLite), `
-		SELECT m.name, c.name, CASE c.type WHEN 'INTEGER' THEN 'BIGINT' ELSE c.type END,
+		SELECT m.name, c.name, CASE WHEN c.type IN ('INTEGER', 'INT') THEN 'BIGINT' ELSE c.type END,
 			CASE WHEN m.type = 'view' THEN '' WHEN c."notnull" = 1 OR c.pk > 0 THEN 'required' ELSE 'optional' END
 		FROM sqlite_master m, pragma_table_info(m.name) c
 		WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite_%' AND m.name <> 'goose_db_version'`)

@@ -14,7 +14,8 @@ DROP VIEW token_holders;
 DROP VIEW customer_standing;
 CREATE VIEW customer_standing AS
   SELECT c.id, c.website_id, c.active, c.session_generation, c.token_generation, c.link_generation,
-    COALESCE(k.sessions, 0) AS sessions_cut, COALESCE(k.tokens, 0) AS tokens_cut, COALESCE(k.links, 0) AS links_cut
+    CAST(COALESCE(k.sessions, 0) AS BIGINT) AS sessions_cut, CAST(COALESCE(k.tokens, 0) AS BIGINT) AS tokens_cut,
+    CAST(COALESCE(k.links, 0) AS BIGINT) AS links_cut
   FROM customers c LEFT JOIN cutoffs k ON k.website_id = c.website_id;
 CREATE VIEW token_holders AS
   SELECT t.customer_id, t.id AS token_id, t.expires_at, t.client_id
