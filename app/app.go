@@ -110,7 +110,7 @@ func Run(ctx context.Context, c Config) error {
 
 // open opens the house and makes this process the one that serves it.
 func (s *server) open(ctx context.Context) (release func(), err error) {
-	s.house, err = s.Place.Open(ctx, Opening{Make: !s.NoMigrate, Serve: true, ReplaceKey: s.ReplaceKey, Hash: s.Hash, HashSlots: s.HashSlots})
+	s.house, err = s.Place.Open(ctx, Opening{Make: !s.NoMigrate, Serve: true, ReplaceKey: s.ReplaceKey, Hash: s.Hash, HashSlots: s.HashSlots, Log: s.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -143,6 +143,9 @@ func (s *server) checkStores(ctx context.Context) error {
 		if err := refusePlainHTTP(stores); err != nil {
 			return err
 		}
+	}
+	if err := s.checkBreached(ctx, stores); err != nil {
+		return err
 	}
 	if s.Demo {
 		return nil

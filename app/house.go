@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/rekeyhq/rekey/incident"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/secret/breached"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/signin"
 	"github.com/rekeyhq/rekey/token"
@@ -29,6 +31,7 @@ type Place struct {
 	Data          string // the folder of the embedded database and of the key
 	Database      string // "sqlite:PATH" or "postgres://…"; "" is databaseFile in Data
 	SecretKeyFile string // "" is keyFile in Data, with SQLite only
+	Breached      string // file of the list of breached passwords; "" is breachedFile in Data, if there is a Data
 	Dev           bool   // plain-http base URLs are allowed
 }
 
@@ -87,6 +90,7 @@ type Opening struct {
 	Hash       secret.Params
 	HashSlots  int
 	Clock      func() time.Time // nil: the engine's
+	Log        *slog.Logger     // hears what goes wrong after the start; nil: nobody does
 }
 
 // Open opens a store. Its errors are sentences for the operator.
@@ -145,6 +149,9 @@ func (p Place) furnish(d *db.DB, key secret.Key, o Opening) *House {
 	}
 	h := &House{Place: p, DB: d, Key: key, Hasher: secret.NewHasher(o.Hash, o.HashSlots)}
 	h.Shop = &shop.Shop{DB: d, AllowHTTP: p.Dev}
+	if path := p.breachedPath(); path != "" {
+		h.Shop.Breached = breached.At(path, o.Log)
+	}
 	h.Customers = &customer.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Key: key, TokensEnded: token.QueueLogouts, Erased: token.Erase}
 	h.Admins = &admin.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Key: key}
 	h.SignIn = &signin.Service{DB: d, Hasher: h.Hasher}
@@ -156,7 +163,10 @@ func (p Place) furnish(d *db.DB, key secret.Key, o Opening) *House {
 }
 
 // Close closes the database, after the writes that are under way.
-func (h *House) Close() error { return h.DB.Close() }
+func (h *House) Close() error {
+	h.Shop.Breached.Close()
+	return h.DB.Close()
+}
 
 // demoRow is the row of installation that a demo's store has; its value is how far its making has come.
 const demoRow = "demo"

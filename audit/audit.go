@@ -41,6 +41,8 @@ const (
 	CustomerUpdated   = "customer.updated"
 	CustomerDeleted   = "customer.deleted"
 	CustomersImported = "customers.imported"
+	BreachedImported  = "breached_passwords.imported"
+	BreachedRemoved   = "breached_passwords.removed"
 	SettingChanged    = "setting.changed"
 	WebsiteCreated    = "website.created"
 	WebsiteChanged    = "website.changed"
@@ -78,7 +80,7 @@ const (
 func Actions() []string {
 	return []string{ResetRequested, ResetSentByStore, ResetLimited, LinkOpened, ResetCompleted, PasswordChanged, SessionStarted,
 		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, Unlocked, TokenIssued, TokensRevoked, Registered,
-		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
+		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, BreachedImported, BreachedRemoved, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
 		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
 		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientChanged, ClientDeleted, IntegrationChanged,
 		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated}

@@ -205,12 +205,12 @@ func TestConsoleSpeaksOfEveryAct(t *testing.T) {
 			return nil
 		})
 		desk := h.at("ines", admin.Owner, 0)
-		got := desk.get("/admin/audit")
+		list := desk.get("/admin/audit")
 		for _, action := range audit.Actions() {
-			if strings.Contains(got.body, ">"+action+"</option>") {
+			if strings.Contains(list.body, ">"+action+"</option>") {
 				t.Errorf("the act %s has no name in words", action)
 			}
-			got.shows(t, action)
+			desk.get("/admin/audit?action="+action).shows(t, action) // one by one: there are more acts than a page has rows
 		}
 	})
 }

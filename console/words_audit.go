@@ -27,6 +27,8 @@ var actions = map[string]string{
 	audit.CustomerUpdated:   "Customer changed",
 	audit.CustomerDeleted:   "Customer deleted",
 	audit.CustomersImported: "Customers imported",
+	audit.BreachedImported:  "List of breached passwords imported",
+	audit.BreachedRemoved:   "List of breached passwords removed",
 	audit.SettingChanged:    "Setting changed",
 	audit.WebsiteCreated:    "Website created",
 	audit.WebsiteChanged:    "Website renamed",

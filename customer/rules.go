@@ -4,17 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/ccojocar/zxcvbn-go"
-	"github.com/ccojocar/zxcvbn-go/frequency"
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/lang"
 	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/secret/breached"
 	"github.com/rekeyhq/rekey/shop"
 )
 
@@ -22,9 +20,7 @@ import (
 const (
 	MaxPassword      = 256  // code points
 	MaxPasswordBytes = 1024 // bytes
-	strengthInput    = 72   // characters that the strength meter reads: its work grows with the square of the length
-	commonPasswords  = 10_000
-	MaxName          = 100 // characters of a first or last name
+	MaxName          = 100  // characters of a first or last name
 )
 
 // Rules are what a new password must keep to. They apply when a password is set, never when it is tried.
@@ -34,6 +30,7 @@ type Rules struct {
 	Classes   int    // of lower case, upper case, digits, others
 	Common    string // shop.CommonPasswordsOff, Advise or Enforce
 	storeName string
+	breached  *breached.List // nil knows none
 }
 
 // RulesFor returns the rules in force for a store view.
@@ -44,6 +41,7 @@ func RulesFor(v *shop.View) Rules {
 		Classes:   v.Int(shop.RequiredCharacterClasses),
 		Common:    v.Text(shop.CommonPasswords),
 		storeName: v.StoreName(),
+		breached:  v.Breached(),
 	}
 }
 
@@ -58,6 +56,9 @@ func (r Rules) Sentences(l *lang.Lang) []string {
 	}
 	if r.Common == shop.CommonPasswordsEnforce {
 		s = append(s, l.T("password.rule.common"))
+		if _, err := r.breached.Facts(); err == nil {
+			s = append(s, l.T("password.rule.breached"))
+		}
 	}
 	return s
 }
@@ -67,11 +68,13 @@ type Person struct{ Email, Firstname, Lastname string }
 
 // Advice is what could be said about an accepted password.
 type Advice struct {
-	Score  int  // 0 (guessed at once) to 4 (strong), by zxcvbn
-	Common bool // among the most common ones
+	Score    int  // 0 (guessed at once) to 4 (strong), by zxcvbn
+	Common   bool // among the most common ones
+	Breached bool // on the list of breached passwords
 }
 
-// Check judges a new password. The first broken rule is the error, fault Invalid on "password".
+// Check judges a new password. The first broken rule is the error, fault Invalid on "password". Where common passwords
+// are refused and the list of breached ones cannot be read, the error is that: a fault of the disk weakens no rule.
 func (r Rules) Check(password secret.Text, who Person) (Advice, error) {
 	raw := password.Reveal()
 	refuse := func(key, text string, args map[string]any) (Advice, error) {
@@ -100,6 +103,13 @@ func (r Rules) Check(password secret.Text, who Person) (Advice, error) {
 	a := Advice{Common: r.Common != shop.CommonPasswordsOff && r.common(pw, who), Score: strength(pw, who)}
 	if a.Common && r.Common == shop.CommonPasswordsEnforce {
 		return refuse("password.common", "This password is one of the first that others would try. Choose a less common one.", nil)
+	}
+	var err error
+	if a.Breached, err = r.known(pw); err != nil {
+		return Advice{}, err
+	}
+	if a.Breached && r.Common == shop.CommonPasswordsEnforce {
+		return refuse("password.breached", "This password has appeared in a data leak elsewhere, so it is no longer secret. Choose another one.", nil)
 	}
 	return a, nil
 }
@@ -139,47 +149,6 @@ func classesIn(s string) int {
 		}
 	}
 	return seen[0] + seen[1] + seen[2] + seen[3]
-}
-
-// commonSet is read once, from the frequency list that zxcvbn brings.
-var commonSet = sync.OnceValue(func() map[string]struct{} {
-	list := frequency.Lists["Passwords"].List
-	set := make(map[string]struct{}, commonPasswords)
-	for _, p := range list[:min(len(list), commonPasswords)] {
-		set[p] = struct{}{}
-	}
-	return set
-})
-
-// common compares the whole password, in lower case, with the list and with the words of this account and store.
-func (r Rules) common(pw string, who Person) bool {
-	lower := strings.ToLower(pw)
-	if _, found := commonSet()[lower]; found {
-		return true
-	}
-	for _, word := range words(r.storeName, who) {
-		if lower == strings.ToLower(word) {
-			return true
-		}
-	}
-	return false
-}
-
-func strength(pw string, who Person) int {
-	runes := []rune(pw)
-	return zxcvbn.PasswordStrength(string(runes[:min(len(runes), strengthInput)]), words("", who)).Score
-}
-
-func words(storeName string, who Person) []string {
-	local, _, _ := strings.Cut(who.Email, "@")
-	all := []string{who.Email, local, who.Firstname, who.Lastname, who.Firstname + who.Lastname, strings.ReplaceAll(storeName, " ", "")}
-	kept := all[:0]
-	for _, w := range all {
-		if w != "" {
-			kept = append(kept, w)
-		}
-	}
-	return kept
 }
 
 // checkName refuses names that are empty, too long, or that carry something other than a name into a letter.

@@ -1,20 +1,24 @@
 package customer_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db/dbtest"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/secret/breached"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/test/fixture"
 )
 
 var camille = customer.Person{Email: "camille@lune.test", Firstname: "Camille", Lastname: "Moreau"}
 
-// One password, four presets: "" is accepted, else the key of the rule that it breaks.
+// R032: one password, four presets: "" is accepted, else the key of the rule that it breaks.
 func TestRulesOfEachPreset(t *testing.T) {
 	rows := []struct{ password, commerce, owasp, nist, cnil, why string }{
 		{"abcde", "too_short", "too_short", "too_short", "too_short", "five characters"},
@@ -41,6 +45,16 @@ func TestRulesOfEachPreset(t *testing.T) {
 		{"abc\x00defgh", "invalid_text", "invalid_text", "invalid_text", "invalid_text", "NUL"},
 		{"abc\xffdefgh", "invalid_text", "invalid_text", "invalid_text", "invalid_text", "not UTF-8"},
 		{"", "required", "required", "required", "required", "nothing"},
+		{"zqw vkx plm rtn sjd", "whitespace", "", "", "classes", "words with spaces between"},
+		{"zqwv kxPl7", "whitespace", "", "too_short", "", "a space, among four classes"},
+		{"àéîõüçñø", "", "", "too_short", "classes", "eight letters that Commerce counts as one class"},
+		{"zqwvkxplmrtnsj", "", "", "too_short", "classes", "fourteen"},
+		{"zqwvkxplmrtnsjd", "", "", "", "classes", "fifteen of one class: what NIST asks for, and no more"},
+		{"aaaaaaaaaaaaaaaa", "", "common", "common", "classes", "one sign over and over"},
+		{"abcdefghijklmnopq", "", "common", "common", "classes", "a row"},
+		{"Password1Password1", "", "common", "common", "common", "a common one twice"},
+		{"camille moreau", "whitespace", "common", "too_short", "classes", "one's own name with a space"},
+		{"Qwerty123!", "", "", "too_short", "", "common, and a sign more: the strength meter's to say"},
 	}
 	dbtest.EachEngine(t, func(t *testing.T, engine string) {
 		h := fixture.Furnish(t, dbtest.Open(t, engine))
@@ -62,6 +76,74 @@ func TestRulesOfEachPreset(t *testing.T) {
 			}
 		}
 	})
+}
+
+// OWASP ASVS 5.0 §6.2.4 asks for the 3,000 most used passwords that the store's other rules let through.
+func TestEnoughCommonPasswordsAreKnown(t *testing.T) {
+	text, err := os.ReadFile("guessed/passwords.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := 0
+	for p := range strings.Lines(string(text)) {
+		if utf8.RuneCountInString(strings.TrimSpace(p)) >= 8 {
+			long++
+		}
+	}
+	if long < 3000 {
+		t.Errorf("only %d of the common passwords have eight characters", long)
+	}
+}
+
+// R043: where the list of breached passwords comes from is a file, and what it says counts by the preset. A link is not
+// spent by a password that is refused, and neither is an answer given that the list could not be asked for.
+func TestBreachedPasswordsAreRefusedOrAdvisedAgainst(t *testing.T) {
+	h := fixture.Furnish(t, dbtest.Open(t, dbtest.SQLite))
+	h.Shop.Breached = breached.At(filepath.Join(t.TempDir(), "list"), nil)
+	t.Cleanup(h.Shop.Breached.Close)
+	if _, err := breached.Import(t.Context(), strings.NewReader("zqwvkx-83-lampe\n"), h.Shop.Breached.Path(), breached.Order{}, func(int64, float64) {}); err != nil {
+		t.Fatal(err)
+	}
+	judge := func(password string) (customer.Advice, string) {
+		t.Helper()
+		advice, err := customer.RulesFor(h.View("lune_en")).Check(secret.NewText(password), camille)
+		e, ok := fault.As(err)
+		if err != nil && !ok {
+			return advice, "internal"
+		}
+		if ok {
+			return advice, e.Key
+		}
+		return advice, ""
+	}
+	for _, row := range []struct {
+		why, common, password, key string
+		found                      bool
+	}{
+		{"advised against", shop.CommonPasswordsAdvise, "zqwvkx-83-lampe", "", true},
+		{"another one", shop.CommonPasswordsAdvise, "zqwvkx-84-lampe", "", false},
+		{"refused", shop.CommonPasswordsEnforce, "zqwvkx-83-lampe", "password.breached", false},
+		{"another one is not", shop.CommonPasswordsEnforce, "zqwvkx-84-lampe", "", false},
+		{"nobody cares", shop.CommonPasswordsOff, "zqwvkx-83-lampe", "", false},
+	} {
+		h.Set(shop.CommonPasswords, row.common)
+		if advice, key := judge(row.password); key != row.key || advice.Breached != row.found {
+			t.Errorf("%s: %q, %+v", row.why, key, advice)
+		}
+	}
+	// The list becomes unreadable.
+	if err := os.WriteFile(h.Shop.Breached.Path(), []byte("rubbish"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.Shop.Breached.Close()
+	h.Set(shop.CommonPasswords, shop.CommonPasswordsEnforce)
+	if _, key := judge("zqwvkx-84-lampe"); key != "internal" {
+		t.Errorf("a list that cannot be read lets a password through: %q", key)
+	}
+	h.Set(shop.CommonPasswords, shop.CommonPasswordsAdvise)
+	if _, key := judge("zqwvkx-84-lampe"); key != "" {
+		t.Errorf("advice that is missing stops a shopper: %q", key)
+	}
 }
 
 func TestCommonPasswordsAreAdvisedAgainst(t *testing.T) {

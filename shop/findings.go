@@ -1,8 +1,11 @@
 package shop
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/rekeyhq/rekey/secret/breached"
 )
 
 // Severity ranks a finding.
@@ -54,20 +57,41 @@ func checkView(v *View) []Finding {
 	return found
 }
 
+// checkBreached tells where breached passwords are meant to be refused or advised against and cannot be known.
+func checkBreached(s *Snapshot, w *Website) []Finding {
+	common := w.Text(CommonPasswords)
+	if common == CommonPasswordsOff {
+		return nil
+	}
+	_, err := s.breached.Facts()
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, breached.ErrNone) && common == CommonPasswordsEnforce:
+		return []Finding{{Error, fmt.Sprintf("Nobody can choose a password on website %s: %v.", w.Code, err), "rekey passwords import FILE"}}
+	case !errors.Is(err, breached.ErrNone):
+		return []Finding{{Warning, fmt.Sprintf("Website %s does not advise against breached passwords: %v.", w.Code, err), "rekey passwords import FILE"}}
+	case common == CommonPasswordsEnforce:
+		return []Finding{{Note, fmt.Sprintf("Website %s refuses common passwords, but those from data breaches are not known: no list was imported.", w.Code), "rekey passwords import FILE"}}
+	}
+	return nil
+}
+
 func checkWebsite(s *Snapshot, w *Website) []Finding {
 	if len(s.ViewsOf(w.ID)) == 0 {
 		return []Finding{{Error, fmt.Sprintf("Website %s has no store view, so nobody can reach it.", w.Code),
 			"rekey store-view create --website " + w.Code + " …"}}
 	}
+	found := checkBreached(s, w)
 	below := belowStandards(w)
 	if len(below) == 0 {
-		return nil
+		return found
 	}
-	return []Finding{{
+	return append(found, Finding{
 		Severity: Warning,
 		Text:     fmt.Sprintf("The password rules of website %s (preset %s) are below %s.", w.Code, w.Text(PasswordPreset), strings.Join(below, ", ")),
 		Fix:      "rekey config set " + PasswordPreset + " nist --scope websites --scope-code " + w.Code,
-	}}
+	})
 }
 
 // belowStandards names what the rules in force for a website fall short of, for a store without a second factor.

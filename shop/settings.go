@@ -154,7 +154,7 @@ var passwordSettings = []Setting{
 	},
 	{
 		Path: CommonPasswords, Label: "Common Passwords",
-		Help:    "What happens when somebody chooses one of the most used passwords.",
+		Help:    "What happens when somebody chooses one of the most used passwords, or one of the list of breached passwords, where one was imported (rekey passwords import).",
 		Section: customerConfiguration, Group: passwordOptions,
 		Type: Choice, Default: CommonPasswordsAdvise, Scopes: untilWebsites,
 		Options: []Option{{CommonPasswordsOff, "Accept"}, {CommonPasswordsAdvise, "Advise against"}, {CommonPasswordsEnforce, "Refuse"}},

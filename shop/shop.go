@@ -21,6 +21,7 @@ import (
 	"sync/atomic"
 
 	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/secret/breached"
 )
 
 // Shop reads and changes the stores. Its fields are set before first use and not changed later.
@@ -33,6 +34,9 @@ type Shop struct {
 	// DevBaseURL, when not empty, is lent to the first store view without a base URL of its own; further ones get
 	// their code appended as a path, so that each can be reached.
 	DevBaseURL string
+
+	// Breached is the installation's list of breached passwords; nil knows none.
+	Breached *breached.List
 
 	cache atomic.Pointer[Snapshot]
 }
@@ -81,7 +85,7 @@ func (s *Shop) read(ctx context.Context, tx *db.Tx, version int64) (*Snapshot, e
 		return nil, err
 	}
 	s.lend(views)
-	return newSnapshot(version, websites, views, explicit)
+	return newSnapshot(version, websites, views, explicit, s.Breached)
 }
 
 // lend gives views without a base URL one below DevBaseURL.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/secret/breached"
 )
 
 // Snapshot is the stores and settings of one moment. Its own Int, Bool, Text and Duration answer for the default
@@ -18,11 +19,12 @@ type Snapshot struct {
 	views    []*View
 	byPrefix []*View // views with a base URL, longest path first
 	explicit map[entry]string
+	breached *breached.List
 	inForce
 }
 
-func newSnapshot(version int64, websites []*Website, views []*View, explicit map[entry]string) (*Snapshot, error) {
-	s := &Snapshot{version: version, websites: websites, views: views, explicit: explicit}
+func newSnapshot(version int64, websites []*Website, views []*View, explicit map[entry]string, list *breached.List) (*Snapshot, error) {
+	s := &Snapshot{version: version, websites: websites, views: views, explicit: explicit, breached: list}
 	if err := s.checkStored(); err != nil {
 		return nil, err
 	}
@@ -31,7 +33,7 @@ func newSnapshot(version int64, websites []*Website, views []*View, explicit map
 		if !ok {
 			return nil, fmt.Errorf("shop: store view %q belongs to website %d, which does not exist", v.Code, v.WebsiteID)
 		}
-		v.Website = website
+		v.Website, v.breached = website, list
 		var err error
 		if v.location, err = time.LoadLocation(v.TimeZone); err != nil {
 			return nil, fmt.Errorf("shop: store view %q: %w", v.Code, err)

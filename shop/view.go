@@ -6,6 +6,7 @@ import (
 	_ "time/tzdata" // a container may have no zones of its own, and a letter names one
 
 	"github.com/rekeyhq/rekey/lang"
+	"github.com/rekeyhq/rekey/secret/breached"
 )
 
 // Website is the scope of a customer account: one address, one account. It answers for the settings in force for it.
@@ -41,8 +42,13 @@ type View struct {
 
 	location *time.Location
 	base     baseURL
+	breached *breached.List
 	inForce
 }
+
+// Breached is the list of breached passwords that new passwords are compared with, nil when the installation has none.
+// It comes with the store view, so that no door can forget it.
+func (v *View) Breached() *breached.List { return v.breached }
 
 // StoreName is what shoppers call the store: the logo's text, else the sender's name, else the website's.
 func (v *View) StoreName() string {

@@ -122,6 +122,8 @@ func sentence(a customer.Advice) string {
 	switch {
 	case a.Common:
 		return "password.advice.common"
+	case a.Breached:
+		return "password.advice.breached"
 	case a.Score == 0:
 		return "password.advice.very_weak"
 	case a.Score == 1:

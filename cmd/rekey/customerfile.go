@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/rekeyhq/rekey/app"
 	"github.com/rekeyhq/rekey/customer"
@@ -108,15 +109,16 @@ func exportTo(ctx context.Context, h *app.House, path string) (n int, err error)
 	return n, os.Rename(f.Name(), path)
 }
 
-// progress tells on a terminal how far a long job is.
+// progress tells on a terminal how far a long job is, and how fast it goes.
 type progress struct {
-	w    io.Writer // nil where nobody watches
-	what string
-	any  bool
+	w     io.Writer // nil where nobody watches
+	what  string
+	any   bool
+	began time.Time
 }
 
 func newProgress(sh shell, what string) *progress {
-	p := &progress{what: what}
+	p := &progress{what: what, began: time.Now()}
 	if app.IsTerminal(sh.err) {
 		p.w = sh.err
 	}
@@ -126,7 +128,15 @@ func newProgress(sh shell, what string) *progress {
 func (p *progress) to(n int) {
 	if p.w != nil {
 		p.any = true
-		fmt.Fprintf(p.w, "\r%d %s …", n, p.what)
+		fmt.Fprintf(p.w, "\r\033[K%d %s, %.0f a second …", n, p.what, float64(n)/max(time.Since(p.began).Seconds(), 0.001))
+	}
+}
+
+// say shows other words in the same line.
+func (p *progress) say(words string) {
+	if p.w != nil {
+		p.any = true
+		fmt.Fprint(p.w, "\r\033[K"+words)
 	}
 }
 

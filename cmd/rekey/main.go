@@ -43,6 +43,7 @@ type commands struct {
 	Integration integrationCommands `cmd:"" help:"Integrations: programs that act for the store."`
 	Audit       auditCommands       `cmd:"" help:"Look at an installation from outside."`
 	Incident    incidentCommands    `cmd:"" help:"Breach day: many customers at once are signed out, must choose a new password, are told."`
+	Passwords   passwordsCommands   `cmd:"" help:"The list of breached passwords, which new ones are compared with."`
 	Config      configCommands      `cmd:"" help:"Settings, by the paths of Adobe Commerce."`
 	Migrate     migrateCommand      `cmd:"" help:"Bring the database's schema up to date, or make a new store."`
 	Version     versionCommand      `cmd:"" help:"Tell the version."`
