@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/rekeyhq/rekey/customer"
+	"github.com/rekeyhq/rekey/puzzle"
 )
 
 // form is one form and its fields, as data: each page says what it asks for, one template says how that looks.
@@ -16,6 +17,8 @@ type form struct {
 	Title    string // a heading of its own, under a title that is about something else
 	Hidden   []hidden
 	Fields   []field
+	Guards   puzzle.Form // what a proof of work must be for while the website is under attack, "" for none
+	Puzzle   *puzzleBox  // while it is
 }
 
 type hidden struct{ Name, Value string }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/web"
 )
@@ -14,17 +15,24 @@ func (c *call) forgotForm(typed string) page {
 	p := c.page("storefront.forgot.title", forgotPath)
 	p.Intro = []string{c.L.T("storefront.forgot.intro")}
 	p.Form = c.form(p, forgotPost, "storefront.forgot.submit", c.email(c.autocomplete("username"), typed))
+	p.Form.Guards = puzzle.Reset
 	p.Links = []link{{URL: c.view.Path(signInPath), Text: c.L.T("storefront.back")}}
 	return p
 }
 
 // forgot gives everyone the same answer: it hands the address on as typed, and nobody here knows whose it is.
 func (c *call) forgot() error {
-	form, err := web.Form(c.r, "email")
+	form, err := c.guarded("email")
 	if err != nil {
 		return err
 	}
 	typed := form.Get("email")
+	if err := c.admit(form, puzzle.Reset); err != nil {
+		if faults, ok := mendable(err); ok {
+			return c.again(c.forgotForm(typed), faults)
+		}
+		return err
+	}
 	if err := c.Recovery.Request(c.r.Context(), c.view, typed, c.origin()); err != nil {
 		if faults, ok := mendable(err); ok {
 			return c.again(c.forgotForm(typed), faults)
@@ -99,5 +107,5 @@ func (c *call) orExpired(err error, what string) error {
 	p.Title = c.L.T("storefront.expired.title")
 	p.Intro = []string{c.L.T("storefront.expired.reset")}
 	p.Form.Title = c.L.T("storefront.forgot.title")
-	return c.render(http.StatusGone, "form", p)
+	return c.showForm(http.StatusGone, p)
 }
