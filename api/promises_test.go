@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/test/fixture"
 )

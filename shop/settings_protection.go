@@ -32,7 +32,7 @@ var protectionSettings = []Setting{
 	},
 	{
 		Path: ProtectionWait, Label: "Waiting Time instead of a Proof",
-		Help:    "For browsers without JavaScript: how long after it was opened a form can be sent without a proof.",
+		Help:    "How long after it was opened a form can be sent without a proof, by browsers without JavaScript.",
 		Section: customerConfiguration, Group: protectionOptions,
 		Type: Time, Unit: "seconds", Default: "30", Scopes: untilWebsites, Min: int64(time.Second), Max: int64(10 * time.Minute),
 	},
