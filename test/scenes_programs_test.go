@@ -86,7 +86,7 @@ var programConsoleScenes = []scene{
 
 // allStorefrontScenes and allConsoleScenes are every page.
 func allStorefrontScenes() []scene {
-	return slices.Concat(storefrontScenes, programStorefrontScenes, protectionScenes)
+	return slices.Concat(storefrontScenes, programStorefrontScenes, protectionScenes, objectionScenes)
 }
 func allConsoleScenes() []scene {
 	return slices.Concat(consoleScenes, programConsoleScenes, []scene{underAttackScene})
