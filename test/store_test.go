@@ -45,13 +45,23 @@ func eachStore(t *testing.T, f func(t *testing.T, s *store)) {
 	dbtest.EachEngine(t, func(t *testing.T, engine string) { f(t, newStore(t, engine)) })
 }
 
-// newStore sets a store up with the program's own commands while its first node serves.
-func newStore(t *testing.T, engine string) *store {
+// newStore sets a store up with the program's own commands while its first node serves with these flags.
+func newStore(t *testing.T, engine string, flags ...string) *store {
+	t.Helper()
+	if engine == dbtest.Postgres {
+		return newStoreOn(t, dbtest.URL(t, engine), flags...)
+	}
+	return newStoreOn(t, "", flags...)
+}
+
+// newStoreOn is newStore on a PostgreSQL database, or on a SQLite file of its own where database is "".
+func newStoreOn(t *testing.T, database string, flags ...string) *store {
 	t.Helper()
 	data := t.TempDir()
-	s := &store{t: t, post: newPost(t), database: "sqlite:" + filepath.Join(data, "rekey.db"), args: []string{"--data", data}}
-	if engine == dbtest.Postgres {
-		s.database = dbtest.URL(t, engine)
+	s := &store{t: t, post: newPost(t), database: database, args: []string{"--data", data}, flags: flags}
+	if database == "" {
+		s.database = "sqlite:" + filepath.Join(data, "rekey.db")
+	} else {
 		s.args = append(s.args, "--database", s.database, "--secret-key-file", keyFile(t, data))
 	}
 	s.node, s.url = s.serve("127.0.0.1:0")
