@@ -44,10 +44,7 @@ func TestOneOfManyWins(t *testing.T) {
 				{"a code of an app", codeOfAnApp(app, word)},
 				{"a refresh token: all agree on its one successor", refreshToken(app, word)},
 			} {
-				t.Run(fmt.Sprintf("%s/%d", p.why, round), func(t *testing.T) {
-					whole := a.t
-					a.t, a.post.t = t, t
-					defer func() { a.t, a.post.t = whole, whole }()
+				a.row(fmt.Sprintf("%s/%d", p.why, round), func() {
 					email := fmt.Sprintf("crowd%03d.%d@example.com", round, i)
 					requests, judge := p.prepare(a, email)
 					judge(a.volley(requests))

@@ -66,6 +66,7 @@ var racing = []string{"--hash-memory", "1", "--hash-time", "1", "--hash-slots", 
 // arena is a store under torture: two nodes on PostgreSQL, one on SQLite, all of them behind the same names.
 type arena struct {
 	*store
+	test  *testing.T // whose nodes they are; the store's own t is that of the row that runs
 	nodes []*seat
 	wire  *http.Client // reaches a node by its seat, whatever host a request means
 	eye   *db.DB       // looks into the tables beside the program
@@ -91,7 +92,7 @@ func eachArena(t *testing.T, f func(t *testing.T, a *arena)) {
 
 func arenaOf(s *store, engine string) *arena {
 	s.t.Helper()
-	a := &arena{store: s, nodes: []*seat{{s.node, strings.TrimPrefix(s.url, "http://")}}}
+	a := &arena{store: s, test: s.t, nodes: []*seat{{s.node, strings.TrimPrefix(s.url, "http://")}}}
 	if engine == dbtest.Postgres {
 		second, address := s.serve("127.0.0.1:0")
 		a.nodes = append(a.nodes, &seat{second, strings.TrimPrefix(address, "http://")})
@@ -122,9 +123,21 @@ func (a *arena) unlimited(paths ...string) {
 	}
 }
 
-// revive starts the node of a seat again.
+// row runs one row of a table as a test of its own.
+func (a *arena) row(name string, f func()) {
+	a.test.Run(name, func(t *testing.T) {
+		a.t, a.post.t = t, t
+		defer func() { a.t, a.post.t = a.test, a.test }()
+		f()
+	})
+}
+
+// revive starts the node of a seat again. It outlives the row.
 func (a *arena) revive(k int) {
 	a.t.Helper()
+	row := a.t
+	a.t = a.test
+	defer func() { a.t = row }()
 	a.nodes[k].program, _ = a.serve(a.nodes[k].listen)
 }
 
