@@ -34,8 +34,7 @@ func TestLimitsAreExactOverNodesAndKill9(t *testing.T) {
 
 func (a *arena) fiveLetters(email string, moment time.Duration) {
 	a.t.Helper()
-	a.rekey("", "config", "set", "customer/password/min_time_between_password_reset_requests", "0")
-	a.rekey("", "config", "set", "customer/password/max_number_password_reset_requests", "5")
+	a.set(map[string]string{"customer/password/min_time_between_password_reset_requests": "0", "customer/password/max_number_password_reset_requests": "5"})
 	neighbour := "next." + email
 	for _, someone := range []string{email, neighbour} {
 		a.customer(someone, "Camille", "Durand", oldPassword)
@@ -127,7 +126,7 @@ func (a *arena) tenGuesses(email string, moment time.Duration) {
 // fortyRequests holds that one network is heard as often as the setting says and told so then, and that its neighbours are not.
 func (a *arena) fortyRequests(network string) {
 	a.t.Helper()
-	a.rekey("", "config", "set", "customer/password/max_requests_per_client", "40")
+	a.set(map[string]string{"customer/password/max_requests_per_client": "40"})
 	from := func(network string, n int) (requests []*http.Request) {
 		for i := range n {
 			g := newGuest(luneHost)

@@ -111,16 +111,34 @@ func arenaOf(s *store, engine string) *arena {
 	return a
 }
 
-// unlimited takes away the limits that a test is not about.
+// unlimited takes away the limits that a test is not about; without paths, those that a single machine would meet.
 func (a *arena) unlimited(paths ...string) {
 	a.t.Helper()
 	if len(paths) == 0 {
 		paths = []string{"customer/password/max_requests_per_client", "customer/signin/max_failures_per_client",
 			"customer/password/min_time_between_password_reset_requests", "customer/password/max_number_password_reset_requests"}
 	}
+	settings := map[string]string{}
 	for _, path := range paths {
-		a.rekey("", "config", "set", path, "0")
+		settings[path] = "0"
 	}
+	a.set(settings)
+}
+
+// set changes settings in one go, as so many commands would.
+func (a *arena) set(settings map[string]string) {
+	a.t.Helper()
+	a.tables(func(ctx context.Context, tx *db.Tx) error {
+		for path, value := range settings {
+			_, err := tx.Exec(ctx, `INSERT INTO settings (path, scope, scope_id, value, updated_at) VALUES ($1, 'default', 0, $2, 0)
+				ON CONFLICT (path, scope, scope_id) DO UPDATE SET value = EXCLUDED.value`, path, value)
+			if err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(ctx, `UPDATE shop_version SET version = version + 1`)
+		return err
+	})
 }
 
 // row runs one row of a table as a test of its own.
