@@ -15,6 +15,7 @@ import (
 	"net/mail"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -158,6 +159,13 @@ func (p *post) wait(to string, n int) letter {
 			p.t.Fatalf("letter %d to %s did not come within %v; %d came", n, to, delivery, len(p.letters(to)))
 		}
 	}
+}
+
+// all are the accepted letters in the order of their arrival.
+func (p *post) all() []letter {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.kept)
 }
 
 // total is the number of accepted letters.
