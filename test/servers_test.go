@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -152,7 +153,7 @@ func (c *cluster) restart() {
 
 // exec runs statements as the superuser, each in its own transaction.
 func (c *cluster) exec(statements ...string) error {
-	d, err := sql.Open("pgx", c.url("postgres"))
+	d, err := sql.Open("pgx", c.url("postgres")+"&default_transaction_read_only=off")
 	if err != nil {
 		return err
 	}
@@ -204,7 +205,10 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// fill writes into a folder until its disk is full, and gives what makes room again.
+// lastRoom is what fill leaves, so that the disk becomes full while shoppers write.
+const lastRoom = 192 << 10
+
+// fill writes into a folder until its disk is all but full, and gives what makes room again.
 func fill(t *testing.T, folder string) (free func()) {
 	t.Helper()
 	path := filepath.Join(folder, "filler")
@@ -220,6 +224,9 @@ func fill(t *testing.T, folder string) (free func()) {
 	}
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Fatal(err)
+	}
+	if size, err := f.Seek(0, io.SeekEnd); err != nil || f.Truncate(max(0, size-lastRoom)) != nil {
+		t.Fatalf("the filler has %d bytes, %v", size, err)
 	}
 	return func() { os.Remove(path) }
 }
