@@ -26,6 +26,7 @@ const (
 	ResetSentByStore  = "password_reset.sent_by_store"
 	ResetLimited      = "password_reset.limited"
 	LinkOpened        = "password_reset.link_opened"
+	CodeTyped         = "password_reset.code_typed"
 	ResetCompleted    = "password_reset.completed"
 	PasswordChanged   = "password.changed"
 	SessionStarted    = "session.started"
@@ -62,6 +63,10 @@ const (
 	WebhookDeleted    = "webhook.deleted"
 	WebhookReplayed   = "webhook.replayed"
 
+	SignInCodeRequested = "signin.code_requested"
+	SignedInByLetter    = "signin.by_letter"
+	CodeRefused         = "code.refused" // what was typed was no code of that browser's; the detail "for" says of which kind
+
 	IncidentStarted   = "incident.started"
 	IncidentPaused    = "incident.paused"
 	IncidentResumed   = "incident.resumed"
@@ -78,8 +83,8 @@ const (
 
 // Actions lists every action, for filters.
 func Actions() []string {
-	return []string{ResetRequested, ResetSentByStore, ResetLimited, LinkOpened, ResetCompleted, PasswordChanged, SessionStarted,
-		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, Unlocked, TokenIssued, TokensRevoked, Registered,
+	return []string{ResetRequested, ResetSentByStore, ResetLimited, LinkOpened, CodeTyped, ResetCompleted, PasswordChanged, SessionStarted,
+		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, SignInCodeRequested, SignedInByLetter, CodeRefused, Unlocked, TokenIssued, TokensRevoked, Registered,
 		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, BreachedImported, BreachedRemoved, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
 		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
 		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientChanged, ClientDeleted, IntegrationChanged,

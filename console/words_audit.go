@@ -12,6 +12,7 @@ var actions = map[string]string{
 	audit.ResetSentByStore:  "Password reset sent by the store",
 	audit.ResetLimited:      "Password reset asked for too often",
 	audit.LinkOpened:        "Recovery link opened",
+	audit.CodeTyped:         "Code of a recovery letter typed",
 	audit.ResetCompleted:    "Password changed with a recovery link",
 	audit.PasswordChanged:   "Password changed",
 	audit.SessionStarted:    "Customer signed in",
@@ -47,6 +48,10 @@ var actions = map[string]string{
 	audit.WebhookChanged:    "Webhook changed",
 	audit.WebhookDeleted:    "Webhook deleted",
 	audit.WebhookReplayed:   "Event sent again",
+
+	audit.SignInCodeRequested: "Code to sign in asked for",
+	audit.SignedInByLetter:    "Customer signed in by letter",
+	audit.CodeRefused:         "Wrong code typed",
 
 	audit.IncidentStarted:   "Incident started",
 	audit.IncidentPaused:    "Incident paused",
@@ -115,6 +120,17 @@ func storyStep(action, outcome string, who audit.Actor, detail map[string]string
 		return "Password reset sent by " + actorName(who), quiet
 	case audit.LinkOpened:
 		return "Link opened", quiet
+	case audit.CodeTyped:
+		return "Code of the letter typed in the browser that asked", quiet
+	case audit.SignInCodeRequested:
+		if outcome != "" {
+			return "Asked for a code to sign in again, too soon: no further letter", careful
+		}
+		return "Asked for a code to sign in", quiet
+	case audit.SignedInByLetter:
+		return "Signed in with the code of the letter", good
+	case audit.CodeRefused:
+		return "Wrong code typed", careful
 	case audit.ResetCompleted:
 		return "Password changed with the link" + andEnded(detail), good
 	case audit.PasswordChanged:

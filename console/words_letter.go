@@ -20,6 +20,7 @@ const (
 // letterKinds names the kinds of letter, in the order of the filter.
 var letterKinds = [][2]string{
 	{recovery.ForgotLetter, "Password reset"},
+	{recovery.SignInLetter, "Code to sign in"},
 	{recovery.StoreLetter, "Password reset, sent by the store"},
 	{recovery.ChangedLetter, "Password changed"},
 	{recovery.RequiredLetter, "New password required"},

@@ -73,7 +73,7 @@ type Service struct {
 	// deleting the account: apps that hold some are then told too, by a floor above.
 	TokensEnded func(ctx context.Context, tx *db.Tx, id, generation int64) error
 	// Erased, if set, is called in the transaction that deletes an account, for what floors above keep about the customer.
-	Erased func(ctx context.Context, tx *db.Tx, id int64) error
+	Erased func(ctx context.Context, tx *db.Tx, c Customer) error
 }
 
 func (s *Service) tokensEnded(ctx context.Context, tx *db.Tx, c Customer) error {

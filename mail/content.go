@@ -51,6 +51,12 @@ type Button struct {
 	URL   secret.Text // absolute http or https; from the store view's base URL, never from a request
 }
 
+// Code is what the reader types elsewhere. The layout sets it large, below the button if there is one.
+type Code struct {
+	Label string // "Or type this code on the page where you asked:"
+	Text  secret.Text
+}
+
 // Fact is one row of the table of what is known: {"When", "Tuesday 24 November 2026, 15:40 (Paris)"}.
 type Fact struct{ Label, Value string }
 
@@ -67,6 +73,7 @@ type Content struct {
 	Paragraphs []string // why, in one sentence each
 	Facts      []Fact   // what happened, when and from where
 	Button     *Button  // nil when there is nothing to do
+	Code       *Code    // nil when there is nothing to type
 	After      []string // below the link: "The link is valid until Tuesday 24 November 2026, 15:40 (Paris)."
 	NotYou     string   // "If you did not ask for this, …"; set apart from the rest
 	Why        string   // footer: "You get this letter because someone asked for …"
@@ -122,6 +129,9 @@ func (c Content) fields() []field {
 	}
 	if c.Button != nil {
 		all = append(all, field{"button", c.Button.Label})
+	}
+	if c.Code != nil {
+		all = append(all, field{"code", c.Code.Label}, field{"code", c.Code.Text.Reveal()})
 	}
 	for _, f := range c.Facts {
 		all = append(all, field{"fact", f.Label}, field{"fact", f.Value})

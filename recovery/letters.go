@@ -18,11 +18,11 @@ import (
 // Composers returns who writes this package's letters.
 func (s *Service) Composers() map[string]mail.Composer {
 	return map[string]mail.Composer{ForgotLetter: s.composeReset, StoreLetter: s.composeReset, RequiredLetter: s.composeReset,
-		SignedOutLetter: s.composeSignedOut, ChangedLetter: s.composeChanged,
+		SignInLetter: s.composeSignIn, SignedOutLetter: s.composeSignedOut, ChangedLetter: s.composeChanged,
 		EmailChangeLetter: s.composeEmailChange, EmailNoticeLetter: s.composeEmailNotice, EmailChangedNote: s.composeEmailNotice}
 }
 
-// composeReset writes the letter with the link. This is the first moment at which anybody looks the customer up.
+// composeReset writes the letter with the link, and with the code beside it where a browser asked. This is the first moment at which anybody looks the customer up.
 func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Content, error) {
 	v, err := s.view(ctx, letter)
 	if err != nil {
@@ -32,6 +32,7 @@ func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Co
 		return mail.Content{}, fault.New(fault.Conflict, "store_view.no_base_url", "the store view "+v.Code+" has no base URL yet")
 	}
 	var c customer.Customer
+	var coded bool
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		if c, err = addressee(ctx, tx, letter); err != nil {
 			return err
@@ -39,6 +40,9 @@ func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Co
 		alive, err := s.putLink(ctx, tx, letter.ID, v, c, letter.ExpiresAt)
 		if err == nil && !alive {
 			return mail.NotNeeded("its link was used already, or the password has been changed since")
+		}
+		if err == nil {
+			coded, err = tieCode(ctx, tx, forReset, letter.ID, c)
 		}
 		return err
 	})
@@ -54,7 +58,13 @@ func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Co
 	content.Paragraphs = append(content.Paragraphs, reason(letter)...)
 	content.Button = &mail.Button{Label: l.T(key + ".button"),
 		URL: secret.NewText(v.Link("/customer/account/createpassword", url.Values{"token": {s.linkSecret(letter.ID).Reveal()}}))}
-	content.After = append([]string{l.T("letter.valid_until", "Date", l.Date(letter.ExpiresAt, v.Location()))}, content.After...)
+	until := "letter.valid_until"
+	if coded {
+		until = "letter.code.valid_until"
+		content.Code = &mail.Code{Label: l.T("letter.code.label"), Text: secret.ShowCode(s.code(forReset, letter.ID))}
+		content.After = append([]string{l.T("letter.code.keep")}, content.After...)
+	}
+	content.After = append([]string{l.T(until, "Date", l.Date(letter.ExpiresAt, v.Location()))}, content.After...)
 	content.NotYou = l.T(key + ".ignore")
 	return content, nil
 }

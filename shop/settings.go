@@ -25,6 +25,8 @@ const (
 	RegistrationAnswerAPI    = "customer/create_account/api_answer"
 	RegistrationLinkPeriod   = "customer/create_account/confirmation_link_expiration_period"
 	MaxSignInFailuresClient  = "customer/signin/max_failures_per_client"
+	SignInByLetter           = "customer/signin_by_letter/enabled"
+	SignInCodePeriod         = "customer/signin_by_letter/code_expiration_period"
 	SessionLifetime          = "customer/session/lifetime"
 	SessionIdle              = "customer/session/idle"
 	CustomerTokenLifetime    = "oauth/access_token_lifetime/customer"        // C
@@ -211,6 +213,18 @@ var accountSettings = []Setting{
 		Help:    "Limit the number of wrong passwords per hour from one client address, whatever accounts it tries. Use 0 to disable.",
 		Section: customerConfiguration, Group: loginOptions,
 		Type: Number, Default: "100", Scopes: untilWebsites, Min: 0, Max: 10_000,
+	},
+	{
+		Path: SignInByLetter, Label: "Sign In by Letter",
+		Help:    "Whether customers may sign in with a code that is sent to their email address, without a password. The code works once and only in the browser that asked for it. The limits of reset requests count its letters too, apart from those with links.",
+		Section: customerConfiguration, Group: loginOptions,
+		Type: YesNo, Default: "0", Scopes: untilWebsites,
+	},
+	{
+		Path: SignInCodePeriod, Label: "Sign-In Code Expiration Period",
+		Help:    "How long the code of a letter can be used to sign in.",
+		Section: customerConfiguration, Group: loginOptions,
+		Type: Time, Unit: "minutes", Default: "10", Scopes: untilWebsites, Min: int64(time.Second), Max: hour,
 	},
 	{
 		Path: SessionLifetime, Label: "Customer Session Lifetime",

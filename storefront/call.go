@@ -21,6 +21,8 @@ const (
 	confirmationCookie = "confirmation" // the link that finishes a registration, likewise
 	emailCookie        = "email"        // the link that confirms a new address, likewise
 	registrationCookie = "registration" // tells that this browser is the one that registered
+	resetCookie        = "ask-reset"    // tells that this browser is the one that asked for a link
+	signInCookie       = "ask-signin"   // tells that this browser is the one that asked for a code to sign in with
 )
 
 // linkLife is how long an opened link waits in the browser for the form to be sent. The letter still has it after that.

@@ -6,6 +6,7 @@ import (
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/signin"
 	"github.com/rekeyhq/rekey/web"
 )
 
@@ -37,18 +38,20 @@ func (c *call) signInForm(typed, next string) page {
 	password := c.password("password", "password", c.autocomplete("current-password"))
 	password.Name = passwordField
 	p.Form = c.form(p, signInPost, "storefront.signin.submit", email, password)
-	if _, ok := c.onward(next); ok {
-		p.Form.Hidden = []hidden{{"next", next}}
-	}
+	c.carrying(&p.Form, next)
 	if id, waits := strings.CutPrefix(next, nextConnect); waits {
 		if asked, err := c.Connect.Pending(c.r.Context(), c.view, secret.NewText(id)); err == nil { // otherwise the next page says why
 			p.Intro = []string{c.L.T("storefront.signin.for_app", "App", asked.Client.Name)}
 		}
 	}
-	p.Links = []link{
-		{URL: c.view.Path(forgotPath), Text: c.L.T("storefront.signin.forgot")},
-		{Before: c.L.T("storefront.signin.new"), URL: c.view.Path(createPath), Text: c.L.T("storefront.signin.create")},
+	p.Links = []link{{URL: c.view.Path(forgotPath), Text: c.L.T("storefront.signin.forgot")}}
+	if c.asked(resetCookie) && (p.Notice == nil || p.Notice.Link == nil) {
+		p.Links = append(p.Links, link{URL: c.view.Path(resetCodePath), Text: c.L.T("storefront.code.enter")})
 	}
+	if c.view.Bool(shop.SignInByLetter) {
+		p.Links = append(p.Links, link{URL: c.toward(byLetterPath, next), Text: c.L.T("storefront.by_letter.offer")})
+	}
+	p.Links = append(p.Links, link{Before: c.L.T("storefront.signin.new"), URL: c.view.Path(createPath), Text: c.L.T("storefront.signin.create")})
 	return p
 }
 
@@ -86,6 +89,11 @@ func (c *call) signIn() error {
 		}
 		return err
 	}
+	return c.enterWith(opened, next)
+}
+
+// enterWith signs this browser in and goes on to where the visitor was on the way to.
+func (c *call) enterWith(opened signin.Opened, next string) error {
 	if err := c.leave(); err != nil {
 		return err
 	}

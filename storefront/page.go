@@ -35,6 +35,7 @@ type page struct {
 
 type notice struct {
 	Text, More string
+	Link       *link // where to go on, if there is such a place
 	Bad        bool
 }
 
@@ -107,8 +108,14 @@ func (c *call) notice(n web.Notice) *notice {
 	if out.Text == "" {
 		return nil
 	}
+	if n.Key == resetRequested {
+		out.Link = &link{URL: c.view.Path(resetCodePath), Text: c.L.T("storefront.code.elsewhere")}
+	}
 	return out
 }
+
+// onThisHost are the pages that mean something only beside the cookies of this host.
+var onThisHost = map[string]bool{newPasswordPath: true, confirmPath: true, resetCodePath: true, signInCodePath: true}
 
 // languages are the store views of this website that show the same page, and the one among them that the browser would
 // rather read. Where the page depends on a cookie of this host, other hosts are left out: there it would be another page.
@@ -116,7 +123,7 @@ func (c *call) languages(path string) (all []otherView, also *otherView) {
 	var locales []string
 	var views []*shop.View
 	for _, v := range c.stores.ViewsOf(c.view.WebsiteID) {
-		if v.BaseURL == "" || (path == newPasswordPath || path == confirmPath) && !c.sameHost(v) {
+		if v.BaseURL == "" || onThisHost[path] && !c.sameHost(v) {
 			continue
 		}
 		views = append(views, v)

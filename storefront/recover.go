@@ -5,6 +5,7 @@ import (
 
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/recovery"
+	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/web"
 )
 
@@ -14,9 +15,15 @@ func (c *call) forgotForm(typed string) page {
 	p := c.page("storefront.forgot.title", forgotPath)
 	p.Intro = []string{c.L.T("storefront.forgot.intro")}
 	p.Form = c.form(p, forgotPost, "storefront.forgot.submit", c.email(c.autocomplete("username"), typed))
-	p.Links = []link{{URL: c.view.Path(signInPath), Text: c.L.T("storefront.back")}}
+	if c.asked(resetCookie) {
+		p.Links = []link{{URL: c.view.Path(resetCodePath), Text: c.L.T("storefront.code.enter")}}
+	}
+	p.Links = append(p.Links, link{URL: c.view.Path(signInPath), Text: c.L.T("storefront.back")})
 	return p
 }
+
+// resetRequested is the notice that answers everyone; the page that shows it leads on to the code.
+const resetRequested = "storefront.notice.reset_requested"
 
 // forgot gives everyone the same answer: it hands the address on as typed, and nobody here knows whose it is.
 func (c *call) forgot() error {
@@ -25,14 +32,15 @@ func (c *call) forgot() error {
 		return err
 	}
 	typed := form.Get("email")
-	if err := c.Recovery.Request(c.r.Context(), c.view, typed, c.origin()); err != nil {
+	browser := c.asks(resetCookie, shop.LinkExpirationPeriod)
+	if err := c.Recovery.RequestIn(c.r.Context(), c.view, browser, typed, c.origin()); err != nil {
 		if faults, ok := mendable(err); ok {
 			return c.again(c.forgotForm(typed), faults)
 		}
 		return err
 	}
 	return c.done(web.Notice{
-		Key: "storefront.notice.reset_requested", More: "storefront.notice.reset_requested_more",
+		Key: resetRequested, More: "storefront.notice.reset_requested_more",
 		Args: map[string]string{"Email": typed},
 	}, signInPath)
 }
@@ -76,6 +84,7 @@ func (c *call) newPassword() error {
 		return c.orExpired(err, "reset")
 	}
 	c.jar.Drop(c.w, linkCookie)
+	c.jar.Drop(c.w, resetCookie)
 	c.jar.Drop(c.w, sessionCookie) // its session has ended with all the others
 	return c.done(web.Notice{Key: "storefront.notice.password_updated", More: sentence(advice)}, signInPath)
 }

@@ -44,6 +44,12 @@ const (
 	emailPost         = account + "/confirmemailpost"
 	forgotPath        = account + "/forgotpassword"
 	forgotPost        = account + "/forgotpasswordpost"
+	resetCodePath     = account + "/resetcode"
+	resetCodePost     = account + "/resetcodepost"
+	byLetterPath      = account + "/loginbyletter"
+	byLetterPost      = account + "/loginbyletterpost"
+	signInCodePath    = account + "/logincode"
+	signInCodePost    = account + "/logincodepost"
 	newPasswordPath   = account + "/createpassword"
 	newPasswordPost   = account + "/resetpasswordpost"
 	editPath          = account + "/edit"
@@ -98,6 +104,10 @@ var routes = []route{
 
 	{"GET", signInPath, (*call).signInPage, false},
 	{"POST", signInPost, (*call).signIn, false},
+	{"GET", byLetterPath, (*call).byLetterPage, false},
+	{"POST", byLetterPost, (*call).byLetter, false},
+	{"GET", signInCodePath, (*call).signInCodePage, false},
+	{"POST", signInCodePost, (*call).signInCode, false},
 	{"GET", signOutPath, (*call).signOutPage, false},
 	{"POST", signOutPath, (*call).signOut, false},
 
@@ -111,6 +121,8 @@ var routes = []route{
 
 	{"GET", forgotPath, (*call).forgotPage, false},
 	{"POST", forgotPost, (*call).forgot, false},
+	{"GET", resetCodePath, (*call).resetCodePage, false},
+	{"POST", resetCodePost, (*call).resetCode, false},
 	{"GET", newPasswordPath, (*call).newPasswordPage, false},
 	{"POST", newPasswordPost, (*call).newPassword, false},
 

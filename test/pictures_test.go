@@ -30,9 +30,10 @@ func TestDrawEveryPage(t *testing.T) {
 		t.Skip("REKEY_SCREENSHOTS names no folder")
 	}
 	d := newDemo(t)
-	for _, setting := range []string{"customer/password/min_time_between_password_reset_requests",
-		"customer/password/max_number_password_reset_requests", "customer/password/max_requests_per_client"} {
-		if _, complaint, exit := command(t, "", "config", "set", setting, "0", "--data", d.data); exit != 0 {
+	for setting, value := range map[string]string{"customer/password/min_time_between_password_reset_requests": "0",
+		"customer/password/max_number_password_reset_requests": "0", "customer/password/max_requests_per_client": "0",
+		"customer/signin_by_letter/enabled": "1"} {
+		if _, complaint, exit := command(t, "", "config", "set", setting, value, "--data", d.data); exit != 0 {
 			t.Fatal(complaint)
 		}
 	}
@@ -126,6 +127,10 @@ func (d *demo) everyLetter(front string, speaker person) map[string]string {
 	take("changed", known, func(b *tab) {
 		b.visit(recoveryLink.FindString(forgot.Text))
 		b.send("password", speaker.password, "password_confirmation", speaker.password)
+	})
+	take("signin-code", known, func(b *tab) {
+		b.visit(front + accounts + "loginbyletter")
+		b.send("email", known)
 	})
 	take("by-store", known, func(b *tab) {
 		st.open(b, "/admin/customers?q="+known)
