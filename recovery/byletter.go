@@ -107,7 +107,8 @@ func spendCode(ctx context.Context, tx *db.Tx, letterID db.ID, c customer.Custom
 	return err
 }
 
-// composeSignIn writes the letter with the code to sign in with. An account that only a new password opens gets the letter with the
+// composeSignIn writes the letter with the code to sign in with, and from where it was asked for: a code can be talked out of
+// somebody who does not notice that another has asked. An account that only a new password opens gets the letter with the
 // link to one instead.
 func (s *Service) composeSignIn(ctx context.Context, letter mail.Letter) (mail.Content, error) {
 	v, err := s.view(ctx, letter)
@@ -136,6 +137,10 @@ func (s *Service) composeSignIn(ctx context.Context, letter mail.Letter) (mail.C
 	}
 	l := v.Lang()
 	content := customer.Compose(v, SignInLetter, c.Firstname, c.To())
+	content.Facts = []mail.Fact{
+		{Label: l.T("letter.fact.browser"), Value: orUnknown(l, letter.Data["browser"])},
+		{Label: l.T("letter.fact.place"), Value: orUnknown(l, letter.Data["place"])},
+	}
 	content.Code = &mail.Code{Label: l.T("letter.signin_code.code"), Text: secret.ShowCode(s.code(forSignIn, letter.ID))}
 	content.After = []string{l.T("letter.signin_code.valid_until", "Date", l.Date(letter.ExpiresAt, v.Location())), l.T("letter.code.keep")}
 	content.NotYou = l.T("letter.signin_code.ignore")

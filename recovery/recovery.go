@@ -114,7 +114,7 @@ func (s *Service) askFor(ctx context.Context, tx *db.Tx, v *shop.View, a asking,
 		return audit.Record(ctx, tx, e)
 	}
 	id, err := mail.Enqueue(ctx, tx, mail.Note{Kind: letter, WebsiteID: v.Website.ID, ViewID: v.ID, AddressKey: key,
-		Data: map[string]string{"address": a.address.String()}, ExpiresAt: expires})
+		Data: map[string]string{"address": a.address.String(), "place": o.Place(), "browser": o.Browser()}, ExpiresAt: expires})
 	if err != nil {
 		return err
 	}
