@@ -59,8 +59,8 @@ var owners = map[string]string{
 	"integrations": "token", "tokens": "token", "token_holders": "token",
 	"oauth1_handshakes": "token", "oauth1_nonces": "token",
 	"oauth2_clients": "token",
-	"links":          "recovery",
-	"webhooks":       "webhook", "deliveries": "webhook", "webhook_listeners": "webhook",
+	"links":          "recovery", "objections": "recovery",
+	"webhooks": "webhook", "deliveries": "webhook", "webhook_listeners": "webhook",
 	"incidents": "incident", "incident_customers": "incident", "incident_addresses": "incident",
 	"audit_news": "audit", "letter_standing": "mail",
 }

@@ -53,6 +53,7 @@ func sweeps(stores *shop.Snapshot) []sweep {
 		{"registrations", customer.SweepRegistrations},
 		{"changes of addresses", customer.SweepEmailChanges},
 		{"links", aged(letters, recovery.Sweep)},
+		{"objections", aged(letters, recovery.SweepObjections)},
 		{"deliveries", aged(letters, webhook.Sweep)},
 		{"letters", aged(letters, mail.Sweep)},
 		{"audit", aged(stores.Duration(shop.KeepAudit), audit.Sweep)},

@@ -28,6 +28,8 @@ const (
 	LinkOpened        = "password_reset.link_opened"
 	ResetCompleted    = "password_reset.completed"
 	PasswordChanged   = "password.changed"
+	Objected          = "customer.objected"    // "It wasn't me" was pressed in a letter
+	HoldLifted        = "customer.hold_lifted" // by the right password
 	SessionStarted    = "session.started"
 	SessionEnded      = "session.ended"
 	SessionsEnded     = "sessions.ended"
@@ -83,7 +85,7 @@ func Actions() []string {
 		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, BreachedImported, BreachedRemoved, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
 		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
 		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientChanged, ClientDeleted, IntegrationChanged,
-		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated}
+		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated, Objected, HoldLifted}
 }
 
 // Kinds of actor.

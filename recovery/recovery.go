@@ -1,5 +1,5 @@
 // Package recovery is the heart of the house: the ways in which a forgotten or compromised password is replaced. It owns
-// the table links.
+// the tables links and objections.
 //
 // Promises:
 //   - Request never looks a customer up, so no answer, cookie or time can tell who is one. It counts, queues a note and
@@ -10,6 +10,8 @@
 //     password and a scanner's empty form spend nothing. Of many at once one wins.
 //   - Asking again keeps earlier links alive, up to MaxLive; using one ends all, and so does any change of the password.
 //   - A completed recovery ends all sessions, revokes all tokens and tells the owner, in the same transaction.
+//   - "It wasn't me" in a letter stops what the letter is about and signs everybody out. It sets no password, keeps nobody from
+//     signing in with theirs, holds for a bounded time, and says nothing to whoever asks for a reset meanwhile.
 //   - Nobody but the owner of the mailbox gets a link: Send queues a letter and returns nothing that holds one.
 package recovery
 
@@ -38,6 +40,9 @@ const (
 
 	RequiredLetter  = "new_password_required" // the store has put the password out of use
 	SignedOutLetter = "signed_out_by_store"
+
+	SecureLetter = "secure_account"   // a link to a new password, after "It wasn't me"
+	ReportLetter = "objection_report" // to the store's support
 )
 
 // Service holds what the journeys of recovery need.

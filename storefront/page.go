@@ -116,7 +116,7 @@ func (c *call) languages(path string) (all []otherView, also *otherView) {
 	var locales []string
 	var views []*shop.View
 	for _, v := range c.stores.ViewsOf(c.view.WebsiteID) {
-		if v.BaseURL == "" || (path == newPasswordPath || path == confirmPath) && !c.sameHost(v) {
+		if v.BaseURL == "" || (path == newPasswordPath || path == confirmPath || path == objectionPath) && !c.sameHost(v) {
 			continue
 		}
 		views = append(views, v)

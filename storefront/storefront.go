@@ -46,6 +46,8 @@ const (
 	forgotPost        = account + "/forgotpasswordpost"
 	newPasswordPath   = account + "/createpassword"
 	newPasswordPost   = account + "/resetpasswordpost"
+	objectionPath     = account + "/notme"
+	objectionPost     = account + "/notmepost"
 	editPath          = account + "/edit"
 	editPost          = account + "/editpost"
 	editEmailPath     = account + "/editemail"
@@ -113,6 +115,9 @@ var routes = []route{
 	{"POST", forgotPost, (*call).forgot, false},
 	{"GET", newPasswordPath, (*call).newPasswordPage, false},
 	{"POST", newPasswordPost, (*call).newPassword, false},
+
+	{"GET", objectionPath, (*call).objectionPage, false},
+	{"POST", objectionPost, (*call).object, false},
 
 	{"GET", account, (*call).accountPage, true},
 	{"GET", editPath, (*call).editPage, true},
