@@ -69,7 +69,7 @@ func (c *call) customer() error {
 		}
 	}
 	if p.Held && p.Reset != "" {
-		p.ResetNote = strings.TrimSpace("Requests at the storefront send no letter for now; Reset Password here does. " + p.ResetNote)
+		p.ResetNote = strings.TrimSpace("Requests at the storefront send no letter for now. Reset Password here does. " + p.ResetNote)
 	}
 	if (p.Locked || p.Held || p.Kept) && c.may(admin.UnlockCustomer) {
 		p.Unlock = customerURL(id, "unlock", list)

@@ -67,7 +67,7 @@ func (c *call) objection(ob recovery.Objection) objectionForm {
 	does := ob.Does
 	does.Stop = false // only when its box is ticked
 	p.List = c.measures("storefront.objection.will_do.", does, "Span", c.L.Span(ob.Hold))
-	if ob.Does.End {
+	if ob.Does.End && !ob.Does.Stop {
 		p.List = append(p.List, c.L.T("storefront.objection.will_do.stays"))
 	}
 	p.Form = c.form(p.page, objectionPost, "storefront.objection.submit")
