@@ -103,6 +103,9 @@ func (c *call) objected(ob recovery.Objection) objectionForm {
 		p.Links = []link{{URL: c.view.Path(signInPath), Text: c.L.T("storefront.signin.submit")}}
 	}
 	p.After = []string{c.L.T("storefront.objection.next."+next, "Email", contact)}
+	if ob.Does.HoldResets {
+		p.After = append(p.After, c.L.T("storefront.objection.next.held"))
+	}
 	return p
 }
 

@@ -67,7 +67,7 @@ func TestItWasntMe(t *testing.T) {
 			t.Fatalf("the button answers %d %s: %s", a.Code, a.Location, a.words())
 		}
 		for range 2 {
-			owner.get(notMePage).says(t, "Thank You, It Is Stopped", "no longer work", "have been signed out", "Your password is as it was.", "Sign In")
+			owner.get(notMePage).says(t, "Thank You, It Is Stopped", "no longer work", "have been signed out", "Your password is as it was", "ends the wait for new links", "Sign In")
 		}
 		if owner.signedIn() {
 			t.Error("a session lives")

@@ -52,7 +52,7 @@ func TestItWasntMe(t *testing.T) {
 			t.Fatalf("opening the page ended the app's token: %d", got)
 		}
 		b.press("It Wasn't Me")
-		b.see("Thank You, It Is Stopped", "All browsers and apps have been signed out", "Your password is as it was.")
+		b.see("Thank You, It Is Stopped", "All browsers and apps have been signed out", "Your password is as it was")
 
 		if got := s.me(app); got != http.StatusUnauthorized {
 			t.Errorf("the app's token gives %d, want 401", got)
