@@ -59,7 +59,7 @@ var owners = map[string]string{
 	"integrations": "token", "tokens": "token", "token_holders": "token",
 	"oauth1_handshakes": "token", "oauth1_nonces": "token",
 	"oauth2_clients": "token",
-	"links":          "recovery", "codes": "recovery",
+	"links": "recovery", "codes": "recovery", "objections": "recovery",
 	"webhooks": "webhook", "deliveries": "webhook", "webhook_listeners": "webhook",
 	"incidents": "incident", "incident_customers": "incident", "incident_addresses": "incident",
 	"audit_news": "audit", "letter_standing": "mail",

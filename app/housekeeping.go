@@ -54,6 +54,7 @@ func sweeps(stores *shop.Snapshot) []sweep {
 		{"changes of addresses", customer.SweepEmailChanges},
 		{"links", aged(letters, recovery.Sweep)},
 		{"codes", recovery.SweepCodes},
+		{"objections", aged(letters, recovery.SweepObjections)},
 		{"deliveries", aged(letters, webhook.Sweep)},
 		{"letters", aged(letters, mail.Sweep)},
 		{"audit", aged(stores.Duration(shop.KeepAudit), audit.Sweep)},

@@ -29,6 +29,8 @@ const (
 	CodeTyped         = "password_reset.code_typed"
 	ResetCompleted    = "password_reset.completed"
 	PasswordChanged   = "password.changed"
+	Objected          = "customer.objected"    // "It wasn't me" was pressed in a letter
+	HoldLifted        = "customer.hold_lifted" // by the right password
 	SessionStarted    = "session.started"
 	SessionEnded      = "session.ended"
 	SessionsEnded     = "sessions.ended"
@@ -88,7 +90,7 @@ func Actions() []string {
 		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, BreachedImported, BreachedRemoved, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
 		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
 		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientChanged, ClientDeleted, IntegrationChanged,
-		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated}
+		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated, Objected, HoldLifted}
 }
 
 // Kinds of actor.

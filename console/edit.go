@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rekeyhq/rekey/admin"
@@ -21,6 +22,7 @@ type customerPage struct {
 	Customer      customer.Customer
 	Website, View string
 	Locked        bool
+	Held, Kept    bool // resets, or the address, after "It wasn't me"
 	Sessions      []signin.Session
 	Tokens        []token.Token
 	Story         []step
@@ -66,7 +68,10 @@ func (c *call) customer() error {
 			return err
 		}
 	}
-	if p.Locked && c.may(admin.UnlockCustomer) {
+	if p.Held && p.Reset != "" {
+		p.ResetNote = strings.TrimSpace("Requests at the storefront send no letter for now. Reset Password here does. " + p.ResetNote)
+	}
+	if (p.Locked || p.Held || p.Kept) && c.may(admin.UnlockCustomer) {
 		p.Unlock = customerURL(id, "unlock", list)
 	}
 	if c.may(admin.ForceSignIn) {
@@ -89,7 +94,7 @@ func (c *call) gather(id int64, everything bool, p *customerPage) error {
 		if p.Customer, err = customer.Reach(ctx, tx, c.permit.Covers, id); err != nil {
 			return err
 		}
-		p.Locked = p.Customer.Locked(now)
+		p.Locked, p.Held, p.Kept = p.Customer.Locked(now), p.Customer.Held(now), p.Customer.ChangesHeld(now)
 		if p.Sessions, err = signin.List(ctx, tx, id, db.ID{}); err != nil {
 			return err
 		}
@@ -142,7 +147,7 @@ func (c *call) resetPassword() error {
 	return c.done(customerURL(id, "", listState(c.r)), n)
 }
 
-// unlock ends a lock-out.
+// unlock ends a lock-out, and the holds after "It wasn't me".
 func (c *call) unlock() error {
 	id, err := c.number()
 	if err != nil {

@@ -15,6 +15,8 @@ var actions = map[string]string{
 	audit.CodeTyped:         "Code of a recovery letter typed",
 	audit.ResetCompleted:    "Password changed with a recovery link",
 	audit.PasswordChanged:   "Password changed",
+	audit.Objected:          "“It wasn't me” pressed in a letter",
+	audit.HoldLifted:        "Hold of resets ended by the password",
 	audit.SessionStarted:    "Customer signed in",
 	audit.SessionEnded:      "Customer signed out",
 	audit.SessionsEnded:     "Customer signed out elsewhere",
@@ -141,6 +143,10 @@ func storyStep(action, outcome string, who audit.Actor, detail map[string]string
 		return "Wrong password; signing in is paused", bad
 	case audit.Unlocked:
 		return "Unlocked by " + actorName(who), good
+	case audit.Objected:
+		return objected(detail), bad
+	case audit.HoldLifted:
+		return "Knows the password: resets are no longer on hold", good
 	case audit.IncidentTreated:
 		if detail["password"] != "" {
 			return "The store demands a new password" + andEnded(detail), careful
@@ -167,6 +173,19 @@ func storyStep(action, outcome string, who audit.Actor, detail map[string]string
 		return "Account details changed", quiet
 	}
 	return actionName(action), quiet
+}
+
+// objected tells what “It wasn't me” was pressed in, and what it did.
+func objected(detail map[string]string) string {
+	text := "“It wasn't me”, pressed in the letter “" + letterName(detail["letter"]) + "”" + andEnded(detail)
+	for _, one := range []struct{ key, done string }{
+		{"password", "the password was put out of use"}, {"hold_resets", "resets are on hold"}, {"hold_changes", "the address is kept"},
+	} {
+		if detail[one.key] != "" {
+			text += "; " + one.done
+		}
+	}
+	return text
 }
 
 // andEnded adds what an act ended: ": 2 tokens revoked, 1 session ended".

@@ -25,6 +25,8 @@ var letterKinds = [][2]string{
 	{recovery.ChangedLetter, "Password changed"},
 	{recovery.RequiredLetter, "New password required"},
 	{recovery.SignedOutLetter, "Signed out by the store"},
+	{recovery.SecureLetter, "New password after an objection"},
+	{recovery.ReportLetter, "Objection, told to the store"},
 	{recovery.EmailChangeLetter, "New address"},
 	{recovery.EmailNoticeLetter, "New address requested"},
 	{recovery.EmailChangedNote, "Address changed"},

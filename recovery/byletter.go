@@ -117,8 +117,15 @@ func (s *Service) composeSignIn(ctx context.Context, letter mail.Letter) (mail.C
 	}
 	var c customer.Customer
 	var alive bool
+	var object *mail.Button
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
-		if c, err = addressee(ctx, tx, letter); err != nil || needsPassword(c) {
+		if c, err = addressee(ctx, tx, letter); err != nil {
+			return err
+		}
+		if err := refuseHeld(ctx, tx, letter, c); err != nil || needsPassword(c) {
+			return err
+		}
+		if object, err = s.putObjection(ctx, tx, v, letter, c, c.Address(), letter.CreatedAt); err != nil {
 			return err
 		}
 		if alive, err = tieCode(ctx, tx, forSignIn, letter.ID, c); err != nil || !alive {
@@ -143,7 +150,7 @@ func (s *Service) composeSignIn(ctx context.Context, letter mail.Letter) (mail.C
 	}
 	content.Code = &mail.Code{Label: l.T("letter.signin_code.code"), Text: secret.ShowCode(s.code(forSignIn, letter.ID))}
 	content.After = []string{l.T("letter.signin_code.valid_until", "Date", l.Date(letter.ExpiresAt, v.Location())), l.T("letter.code.keep")}
-	content.NotYou = l.T("letter.signin_code.ignore")
+	content.NotYou, content.Object = l.T("letter.signin_code.ignore"), object
 	return content, nil
 }
 

@@ -194,9 +194,12 @@ func (s *Service) OpenByCode(ctx context.Context, v *shop.View, browser, typed s
 	return link, nil
 }
 
-// Erase deletes what is kept of a customer's codes, and below of tokens and sessions.
+// Erase deletes what is kept of a customer's codes and objections, and below of tokens and sessions.
 func Erase(ctx context.Context, tx *db.Tx, c customer.Customer) error {
 	if err := token.Erase(ctx, tx, c.ID); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, "DELETE FROM objections WHERE customer_id = $1", c.ID); err != nil {
 		return err
 	}
 	_, err := tx.Exec(ctx, "DELETE FROM codes WHERE customer_id = $1 OR address_key = $2", c.ID, c.Address().Key(c.WebsiteID))

@@ -12,6 +12,7 @@ import (
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/db/dbtest"
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/test/fixture"
 	"github.com/rekeyhq/rekey/token"
@@ -102,6 +103,7 @@ func TestErasedCustomersAreNowhere(t *testing.T) {
 		if err := h.Recovery.Send(ctx, admin.CommandLine(admin.ResetPassword), c.ID, fixture.Origin); err != nil && !fault.Is(err, fault.Limited) {
 			t.Fatal(err)
 		}
+		press(t, h, wasntMe(t, h, "A new address was entered"), recovery.Pressed{})
 		h.Write(func(ctx context.Context, tx *db.Tx) error { // what a mail server said, quoting the address
 			_, err := tx.Exec(ctx, "UPDATE letters SET recipient = 'Camille@lune.test', last_words = '550 <camille@lune.test>' WHERE customer_id = $1", c.ID)
 			if err == nil {

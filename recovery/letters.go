@@ -18,11 +18,12 @@ import (
 // Composers returns who writes this package's letters.
 func (s *Service) Composers() map[string]mail.Composer {
 	return map[string]mail.Composer{ForgotLetter: s.composeReset, StoreLetter: s.composeReset, RequiredLetter: s.composeReset,
-		SignInLetter: s.composeSignIn, SignedOutLetter: s.composeSignedOut, ChangedLetter: s.composeChanged,
+		SecureLetter: s.composeReset, ReportLetter: s.composeReport, SignInLetter: s.composeSignIn, SignedOutLetter: s.composeSignedOut, ChangedLetter: s.composeChanged,
 		EmailChangeLetter: s.composeEmailChange, EmailNoticeLetter: s.composeEmailNotice, EmailChangedNote: s.composeEmailNotice}
 }
 
-// composeReset writes the letter with the link, and with the code beside it where a browser asked. This is the first moment at which anybody looks the customer up.
+// composeReset writes the letter with the link, and with the code beside it where a browser asked. This is the first moment at
+// which anybody looks the customer up.
 func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Content, error) {
 	v, err := s.view(ctx, letter)
 	if err != nil {
@@ -33,9 +34,18 @@ func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Co
 	}
 	var c customer.Customer
 	var coded bool
+	var object *mail.Button
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		if c, err = addressee(ctx, tx, letter); err != nil {
 			return err
+		}
+		if err := refuseHeld(ctx, tx, letter, c); err != nil {
+			return err
+		}
+		if letter.Kind == ForgotLetter || letter.Kind == StoreLetter {
+			if object, err = s.putObjection(ctx, tx, v, letter, c, c.Address(), letter.CreatedAt); err != nil {
+				return err
+			}
 		}
 		alive, err := s.putLink(ctx, tx, letter.ID, v, c, letter.ExpiresAt)
 		if err == nil && !alive {
@@ -65,8 +75,18 @@ func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Co
 		content.After = append([]string{l.T("letter.code.keep")}, content.After...)
 	}
 	content.After = append([]string{l.T(until, "Date", l.Date(letter.ExpiresAt, v.Location()))}, content.After...)
-	content.NotYou = l.T(key + ".ignore")
+	content.NotYou, content.Object = l.T(key+".ignore"), object
 	return content, nil
+}
+
+// refuseHeld keeps a letter that a visitor asked for from being written while the account's resets are held. It is the worker
+// that decides: whoever asks reads what everybody reads.
+func refuseHeld(ctx context.Context, tx *db.Tx, letter mail.Letter, c customer.Customer) error {
+	now, err := tx.Now(ctx)
+	if err == nil && (letter.Kind == ForgotLetter || letter.Kind == SignInLetter) && c.Held(now) {
+		err = mail.NotNeeded("resets are on hold after “It wasn't me”, until " + c.ResetsHeldUntil.Format(time.RFC3339))
+	}
+	return err
 }
 
 // addressee finds whom a letter is for. For nobody, it is not needed; the reason stays in the store's own records.
@@ -104,21 +124,25 @@ func (s *Service) view(ctx context.Context, letter mail.Letter) (*shop.View, err
 }
 
 // composeChanged tells the owner that the password was changed: what, when, roughly from where, and what to do if it was
-// somebody else. It carries no link that signs in or resets by itself, only the way to the page where one asks.
+// somebody else. It carries no link that signs in or resets by itself, only the way to the page where one asks, and the one where
+// one objects.
 func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.Content, error) {
 	v, err := s.view(ctx, letter)
 	if err != nil {
 		return mail.Content{}, err
 	}
-	var c customer.Customer
-	err = s.DB.Read(ctx, func(tx *db.Tx) error {
-		c, err = addressee(ctx, tx, letter)
-		return err
-	})
+	at, err := time.Parse(time.RFC3339Nano, letter.Data["at"])
 	if err != nil {
 		return mail.Content{}, err
 	}
-	at, err := time.Parse(time.RFC3339Nano, letter.Data["at"])
+	var c customer.Customer
+	var object *mail.Button
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		if c, err = addressee(ctx, tx, letter); err == nil {
+			object, err = s.putObjection(ctx, tx, v, letter, c, c.Address(), at)
+		}
+		return err
+	})
 	if err != nil {
 		return mail.Content{}, err
 	}
@@ -141,7 +165,7 @@ func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.
 	if contact == "" {
 		contact = v.SenderEmail
 	}
-	content.NotYou = l.T("letter.password_changed.not_you", "Email", contact)
+	content.NotYou, content.Object = l.T("letter.password_changed.not_you", "Email", contact), object
 	return content, nil
 }
 

@@ -1,5 +1,5 @@
 // Package recovery is the heart of the house: the ways in which a forgotten or compromised password is replaced. It owns
-// the tables links and codes.
+// the tables links, codes and objections.
 //
 // Promises:
 //   - Request never looks a customer up, so no answer, cookie or time can tell who is one. It counts, queues a note and
@@ -13,6 +13,8 @@
 //   - A code beside the link works in the browser that asked, for as long as the link does and for at most MaxTries tries, which
 //     are counted in the database before anything is compared, for everybody's address alike. It rests nowhere either: it is
 //     derived like the link, and no hash of it is kept. A code to sign in with is made the same way and is good for nothing else.
+//   - "It wasn't me" in a letter stops what the letter is about and signs everybody out. It sets no password, keeps nobody from
+//     signing in with theirs, holds for a bounded time, and says nothing to whoever asks for a reset meanwhile.
 //   - Nobody but the owner of the mailbox gets a link: Send queues a letter and returns nothing that holds one.
 package recovery
 
@@ -43,6 +45,8 @@ const (
 	SignedOutLetter = "signed_out_by_store"
 
 	SignInLetter = "signin_code" // the code of signing in by letter
+	SecureLetter = "secure_account"   // a link to a new password, after "It wasn't me"
+	ReportLetter = "objection_report" // to the store's support
 )
 
 // Service holds what the journeys of recovery need.

@@ -12,7 +12,8 @@ const (
 	MaxResetRequests         = "customer/password/max_number_password_reset_requests"       // C
 	MinTimeBetweenResets     = "customer/password/min_time_between_password_reset_requests" // C
 	MaxRequestsPerClient     = "customer/password/max_requests_per_client"
-	LinkExpirationPeriod     = "customer/password/reset_link_expiration_period"      // C
+	LinkExpirationPeriod     = "customer/password/reset_link_expiration_period" // C
+	ObjectionHold            = "customer/password/hold_after_objection"
 	RequiredCharacterClasses = "customer/password/required_character_classes_number" // C
 	MinimumPasswordLength    = "customer/password/minimum_password_length"           // C
 	AllowWhiteSpace          = "customer/password/allow_white_space"
@@ -135,6 +136,13 @@ var passwordSettings = []Setting{
 		Help:    "How long the link of a letter can be used, at most 24 hours.",
 		Section: customerConfiguration, Group: passwordOptions,
 		Type: Time, Unit: "hours", Default: "24", Scopes: ScopeDefault, Min: int64(time.Second), Max: int64(MaxLinkPeriod),
+	},
+	{
+		// With the few holds of a day that recovery allows, the longest still leaves hours in which a letter is written.
+		Path: ObjectionHold, Label: "Hold Resets After “It wasn't me”",
+		Help:    "How long, after somebody has pressed “It wasn't me” in a letter, further requests for a new password send none. Nobody sees a difference; the customer's password, and Reset Password here, go on working. Use 0 to disable.",
+		Section: customerConfiguration, Group: passwordOptions,
+		Type: Time, Unit: "minutes", Default: "60", Scopes: untilWebsites, Min: 0, Max: 6 * hour,
 	},
 	{
 		Path: RequiredCharacterClasses, Label: "Number of Required Character Classes",

@@ -115,7 +115,7 @@ func (c *call) notice(n web.Notice) *notice {
 }
 
 // onThisHost are the pages that mean something only beside the cookies of this host.
-var onThisHost = map[string]bool{newPasswordPath: true, confirmPath: true, resetCodePath: true, signInCodePath: true}
+var onThisHost = map[string]bool{newPasswordPath: true, confirmPath: true, resetCodePath: true, signInCodePath: true, objectionPath: true}
 
 // languages are the store views of this website that show the same page, and the one among them that the browser would
 // rather read. Where the page depends on a cookie of this host, other hosts are left out: there it would be another page.

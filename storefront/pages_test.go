@@ -65,7 +65,7 @@ func TestPagesHoldNothingInlineAndNothingForeign(t *testing.T) {
 	foreign := regexp.MustCompile(`(src|href|action)="([^"]*)"`)
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := open(t, d)
-		for _, path := range []string{loginPage, "/customer/account/create", "/customer/account/forgotpassword", newPage, "/nowhere"} {
+		for _, path := range []string{loginPage, "/customer/account/create", "/customer/account/forgotpassword", newPage, notMePage, "/nowhere"} {
 			page := s.browser(lune).get(path)
 			if strings.Contains(page.Body, "<style") || strings.Contains(page.Body, " style=") || regexp.MustCompile(`<script>|\son[a-z]+=`).MatchString(page.Body) {
 				t.Errorf("%s holds something inline", path)

@@ -52,6 +52,8 @@ const (
 	signInCodePost    = account + "/logincodepost"
 	newPasswordPath   = account + "/createpassword"
 	newPasswordPost   = account + "/resetpasswordpost"
+	objectionPath     = account + "/notme"
+	objectionPost     = account + "/notmepost"
 	editPath          = account + "/edit"
 	editPost          = account + "/editpost"
 	editEmailPath     = account + "/editemail"
@@ -125,6 +127,9 @@ var routes = []route{
 	{"POST", resetCodePost, (*call).resetCode, false},
 	{"GET", newPasswordPath, (*call).newPasswordPage, false},
 	{"POST", newPasswordPost, (*call).newPassword, false},
+
+	{"GET", objectionPath, (*call).objectionPage, false},
+	{"POST", objectionPost, (*call).object, false},
 
 	{"GET", account, (*call).accountPage, true},
 	{"GET", editPath, (*call).editPage, true},

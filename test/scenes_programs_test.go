@@ -85,7 +85,7 @@ var programConsoleScenes = []scene{
 }
 
 // allStorefrontScenes and allConsoleScenes are every page.
-func allStorefrontScenes() []scene { return slices.Concat(storefrontScenes, programStorefrontScenes) }
+func allStorefrontScenes() []scene { return slices.Concat(storefrontScenes, programStorefrontScenes, objectionScenes) }
 func allConsoleScenes() []scene    { return slices.Concat(consoleScenes, programConsoleScenes) }
 
 // listener is a program elsewhere that has nothing to say.

@@ -3,7 +3,6 @@ package test
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"testing"
 	"time"
 )
@@ -37,19 +36,4 @@ func whole(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the whole program is not part of the fast loop")
 	}
-}
-
-// rounds is how often a test goes through its story: few times in make test, and one of every share rounds that
-// REKEY_TORTURE names in make torture.
-func rounds(t *testing.T, few, share int) int {
-	t.Helper()
-	asked := os.Getenv("REKEY_TORTURE")
-	if asked == "" {
-		return few
-	}
-	n, err := strconv.Atoi(asked)
-	if err != nil || n < 1 {
-		t.Fatalf("REKEY_TORTURE must be a number of rounds, not %q", asked)
-	}
-	return max(few, n/share)
 }

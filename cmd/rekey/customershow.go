@@ -36,6 +36,8 @@ type customerRow struct {
 	HasPassword       bool         `json:"has_password"`
 	Locked            bool         `json:"locked"`
 	LockedUntil       *time.Time   `json:"locked_until"`
+	ResetsHeldUntil   *time.Time   `json:"resets_held_until"`  // after "It wasn't me": requests at the storefront send no letter
+	ChangesHeldUntil  *time.Time   `json:"address_held_until"` // likewise: the account keeps its address
 	CreatedAt         *time.Time   `json:"created_at"`
 	LastSignInAt      *time.Time   `json:"last_sign_in_at"`
 	PasswordChangedAt *time.Time   `json:"password_changed_at"`
@@ -118,6 +120,12 @@ func describe(ctx context.Context, h *app.House, stores *shop.Snapshot, c custom
 		if row.Locked = c.Locked(now); row.Locked {
 			row.LockedUntil = moment(c.LockedUntil)
 		}
+		if c.Held(now) {
+			row.ResetsHeldUntil = moment(c.ResetsHeldUntil)
+		}
+		if c.ChangesHeld(now) {
+			row.ChangesHeldUntil = moment(c.ChangesHeldUntil)
+		}
 		sessions, err := signin.List(ctx, tx, c.ID, db.ID{})
 		if err != nil {
 			return err
@@ -152,6 +160,12 @@ func (r customerRow) print(sh shell) error {
 	t.row("Active", yesNo(r.Active))
 	t.row("Password", passwordWords(r))
 	t.row("Locked", yesNo(r.Locked)+" "+at(r.LockedUntil))
+	if r.ResetsHeldUntil != nil {
+		t.row("Resets on hold", "until "+at(r.ResetsHeldUntil)+"; rekey customer unlock ends it")
+	}
+	if r.ChangesHeldUntil != nil {
+		t.row("Address kept", "until "+at(r.ChangesHeldUntil)+"; rekey customer unlock ends it")
+	}
 	t.row("Next reset", nextWords(r))
 	if err := t.end(); err != nil {
 		return err
