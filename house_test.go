@@ -27,7 +27,7 @@ var floors = [][]string{
 	{"storefront", "console", "api", "mailbox"}, // doors
 	{"web"},                            // hall
 	{"webhook", "incident"},            // telling programs what happens below · many customers at once, on breach day
-	{"recovery"},                       // use
+	{"recovery", "puzzle"},             // use · a proof of work while under attack
 	{"token"},                          // enter, by program
 	{"signin"},                         // enter, in person
 	{"customer"},                       // people who buy
@@ -59,9 +59,10 @@ var owners = map[string]string{
 	"integrations": "token", "tokens": "token", "token_holders": "token",
 	"oauth1_handshakes": "token", "oauth1_nonces": "token",
 	"oauth2_clients": "token",
-	"links": "recovery", "codes": "recovery", "objections": "recovery",
+	"links":          "recovery", "codes": "recovery", "objections": "recovery",
 	"webhooks": "webhook", "deliveries": "webhook", "webhook_listeners": "webhook",
 	"incidents": "incident", "incident_customers": "incident", "incident_addresses": "incident",
+	"alarms": "puzzle", "spent_puzzles": "puzzle",
 	"audit_news": "audit", "letter_standing": "mail",
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/token"
@@ -40,6 +41,7 @@ type API struct {
 	Admins    *admin.Service
 	Tokens    *token.Service
 	Recovery  *recovery.Service
+	Puzzles   *puzzle.Service
 	Log       *slog.Logger
 
 	routes []route

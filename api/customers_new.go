@@ -97,6 +97,9 @@ func (c *call) openAccount(r customer.Registration, group int64) (any, error) {
 }
 
 func (c *call) register(r customer.Registration) (any, error) {
+	if _, err := c.unvouched(); err != nil {
+		return nil, err
+	}
 	r.Answer = c.view.Text(shop.RegistrationAnswerAPI)
 	receipt, err := c.Customers.Register(c.r.Context(), c.view, r, c.origin())
 	if err != nil {

@@ -29,7 +29,7 @@ func (graphRoot) GenerateCustomerToken(ctx context.Context, args struct{ Email, 
 	case args.Password == "":
 		return nil, graphRefuse(`Specify the "password" value.`)
 	}
-	made, err := c.Tokens.SignInCustomer(ctx, c.view, args.Email, secret.NewText(args.Password), holder(c.origin()), c.origin())
+	made, err := c.signInCustomer(args.Email, secret.NewText(args.Password))
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +50,9 @@ func (graphRoot) RevokeCustomerToken(ctx context.Context) (*struct{ Result bool 
 // RequestPasswordResetEmail answers true for every well-formed address: Commerce's false tells who is no customer.
 func (graphRoot) RequestPasswordResetEmail(ctx context.Context, args struct{ Email string }) (*bool, error) {
 	c := asked(ctx)
+	if _, err := c.unvouched(); err != nil {
+		return nil, err
+	}
 	err := c.Recovery.Request(ctx, c.view, args.Email, c.origin())
 	return done(reword(err, map[string]string{"email.required": noAddress, "email.malformed": invalidAddress, "email.too_long": invalidAddress}))
 }

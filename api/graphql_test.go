@@ -29,7 +29,7 @@ func eachGraph(t *testing.T, f func(*testing.T, *graph)) {
 	t.Helper()
 	each(t, func(t *testing.T, h *house) {
 		log := slog.New(slog.NewTextHandler(h.log, nil))
-		door, err := api.NewGraph(&api.API{DB: h.DB, Shop: h.Shop, Customers: h.Customers, Tokens: h.Tokens, Recovery: h.Recovery, Log: log})
+		door, err := api.NewGraph(&api.API{DB: h.DB, Shop: h.Shop, Customers: h.Customers, Tokens: h.Tokens, Recovery: h.Recovery, Puzzles: h.Puzzles, Log: log})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -50,7 +50,7 @@ func furnish(t *testing.T, d *db.DB, clock *dbtest.Clock) *house {
 	t.Helper()
 	h := &house{House: fixture.Furnish(t, d), t: t, clock: clock, log: &bytes.Buffer{}}
 	log := slog.New(slog.NewTextHandler(h.log, nil))
-	door := &api.API{DB: d, Shop: h.Shop, Customers: h.Customers, Admins: h.Admins, Tokens: h.Tokens, Recovery: h.Recovery, Log: log}
+	door := &api.API{DB: d, Shop: h.Shop, Customers: h.Customers, Admins: h.Admins, Tokens: h.Tokens, Recovery: h.Recovery, Puzzles: h.Puzzles, Log: log}
 	if err := door.Prepare(); err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,9 @@ func (c *call) requestReset() (any, error) {
 		return nil, refuse(fault.Invalid, keyTemplate, "There is no such template.", map[string]any{
 			"value": shown(template), "fieldName": "template", "template1": templateReminder, "template2": templateReset})
 	}
+	if _, err := c.unvouched(); err != nil {
+		return nil, err
+	}
 	if err := c.Recovery.Request(c.r.Context(), c.view, email, c.origin()); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/test/fixture"
 )
@@ -340,6 +341,38 @@ func TestACustomerChangesTheirName(t *testing.T) {
 		}
 		if now := h.Find(c.ID); now.Name() != "Zoé O'Brien-Ørsted" || now.Email != c.Email {
 			t.Errorf("a refused change left its mark: %s, %s", now.Name(), now.Email)
+		}
+	})
+}
+
+// No program can show the widget: by default calls go on under attack as ever; where the store wants it strict, those that
+// nobody vouches for count as forms without a proof, and a right password is given back.
+func TestProgramsUnderAttack(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.Customer("lune_en", "camille@lune.test")
+		h.Set(shop.ProtectionMode, shop.ProtectionAlways)
+		h.Set(shop.ProtectionWaits, "2")
+		for i := range 4 {
+			if got := h.ask(forgot(fmt.Sprintf("n%d@lune.test", i))); got.status != 200 {
+				t.Fatalf("ordinary: %d %s", got.status, got.body)
+			}
+		}
+		h.Set(shop.ProtectionAPI, shop.ProtectionStrict)
+		for range 4 {
+			h.token(c.Email, fixture.Password) // no guess
+		}
+		h.want("a guess", signIn(c.Email, "not-the-one"), 401, incorrect)
+		h.ask(forgot("n5@lune.test"))
+		for _, one := range []ask{forgot("n6@lune.test"), signIn(c.Email, "not-the-one")} {
+			if got := h.ask(one); got.status != 429 || got.header.Get("Retry-After") == "" {
+				t.Errorf("the third without a proof: %d %s", got.status, got.body)
+			}
+		}
+		staff := h.admin("ines", admin.Owner, 0)
+		vouched := forgot("n7@lune.test")
+		vouched.bearer = staff
+		if got := h.ask(vouched); got.status != 200 {
+			t.Errorf("vouched for by an administrator: %d %s", got.status, got.body)
 		}
 	})
 }

@@ -4,6 +4,9 @@ import (
 	"regexp"
 
 	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/token"
 )
 
 // issueToken is the API's sign-in. It answers the one sentence to a wrong password, an unknown address and a locked account.
@@ -16,11 +19,35 @@ func (c *call) issueToken() (any, error) {
 	if err := in.err(); err != nil {
 		return nil, err
 	}
-	made, err := c.Tokens.SignInCustomer(c.r.Context(), c.view, username, password, holder(c.origin()), c.origin())
+	made, err := c.signInCustomer(username, password)
 	if err != nil {
 		return nil, err
 	}
 	return made.Reveal(), nil
+}
+
+func (c *call) signInCustomer(username string, password secret.Text) (secret.Text, error) {
+	counted, err := c.unvouched()
+	if err != nil {
+		return secret.Text{}, err
+	}
+	made, err := c.Tokens.SignInCustomer(c.r.Context(), c.view, username, password, holder(c.origin()), c.origin())
+	if err == nil && counted {
+		err = c.Puzzles.Vouched(c.r.Context(), c.view, c.origin())
+	}
+	return made, err
+}
+
+// unvouched counts a call that guesses or floods may consist of, while its website is under attack and the store wants that.
+// What an administrator's token or an integration vouches for is not counted.
+func (c *call) unvouched() (counted bool, err error) {
+	if c.view.Text(shop.ProtectionAPI) != shop.ProtectionStrict {
+		return false, nil
+	}
+	if who, err := c.caller(c.r); err == nil && who.bearer.Kind != token.CustomerToken {
+		return false, nil
+	}
+	return c.Puzzles.AdmitProgram(c.r.Context(), c.view, c.origin())
 }
 
 // revokeTokens ends all tokens of the customer who asks, the one that asks included, as Commerce does.

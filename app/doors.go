@@ -24,9 +24,9 @@ type doors struct{ storefront, console, api, graphql, handshake, oauth2 door }
 func (s *server) openDoors() (doors, error) {
 	h := s.house
 	connect := &token.OAuth2{DB: h.DB, Key: h.Key}
-	shoppers := &storefront.Storefront{Shop: h.Shop, Customers: h.Customers, SignIn: h.SignIn, Recovery: h.Recovery, Connect: connect, Log: s.Log}
+	shoppers := &storefront.Storefront{Shop: h.Shop, Customers: h.Customers, SignIn: h.SignIn, Recovery: h.Recovery, Puzzles: h.Puzzles, Connect: connect, Log: s.Log}
 	staff := &console.Console{DB: h.DB, Shop: h.Shop, Admins: h.Admins, SignIn: h.SignIn, Tokens: h.Tokens, Webhooks: h.Webhooks, Recovery: h.Recovery, Log: s.Log}
-	programs := &api.API{DB: h.DB, Shop: h.Shop, Customers: h.Customers, Admins: h.Admins, Tokens: h.Tokens, Recovery: h.Recovery, Log: s.Log}
+	programs := &api.API{DB: h.DB, Shop: h.Shop, Customers: h.Customers, Admins: h.Admins, Tokens: h.Tokens, Recovery: h.Recovery, Puzzles: h.Puzzles, Log: s.Log}
 	for _, prepare := range []func() error{shoppers.Prepare, staff.Prepare, programs.Prepare} {
 		if err := prepare(); err != nil {
 			return doors{}, err

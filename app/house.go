@@ -14,6 +14,7 @@ import (
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/incident"
+	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/secret/breached"
@@ -80,6 +81,7 @@ type House struct {
 	Recovery  *recovery.Service
 	Webhooks  *webhook.Service
 	Incidents *incident.Service
+	Puzzles   *puzzle.Service
 }
 
 // Opening says how to open a Place.
@@ -159,6 +161,7 @@ func (p Place) furnish(d *db.DB, key secret.Key, o Opening) *House {
 	h.Recovery = &recovery.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Key: key, SignIn: h.SignIn}
 	h.Webhooks = &webhook.Service{DB: d, Shop: h.Shop, Key: key}
 	h.Incidents = &incident.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Recovery: h.Recovery}
+	h.Puzzles = &puzzle.Service{DB: d, Key: key}
 	return h
 }
 

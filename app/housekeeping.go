@@ -11,6 +11,7 @@ import (
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/limit"
 	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/signin"
@@ -45,6 +46,7 @@ func sweeps(stores *shop.Snapshot) []sweep {
 	letters := stores.Duration(shop.KeepLetters)
 	return []sweep{
 		{"limits", limit.Sweep},
+		{"spent puzzles", puzzle.Sweep},
 		{"lockouts", aged(forgetFailures, limit.SweepLocks)},
 		{"sessions", signin.Sweep},
 		{"tokens", token.Sweep},

@@ -13,6 +13,8 @@ import (
 
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/puzzle"
+	"github.com/rekeyhq/rekey/shop"
 )
 
 // metrics counts what this node does, in a registry of its own. No label holds what a client wrote: routes are patterns,
@@ -39,7 +41,7 @@ func newMetrics(h *House, version string) *metrics {
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rekey_build_info", Help: "The running version."}, []string{"version", "go"})
 	build.WithLabelValues(version, runtime.Version()).Set(1)
-	m.registry.MustRegister(m.requests, m.took, m.letters, m.swept, build, &queueFigures{h},
+	m.registry.MustRegister(m.requests, m.took, m.letters, m.swept, build, &queueFigures{h}, &attackFigures{h},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "rekey_password_hashes_total",
 			Help: "Passwords hashed or checked."}, func() float64 { return float64(h.Hasher.Runs()) }))
@@ -116,5 +118,37 @@ func (q *queueFigures) Collect(to chan<- prometheus.Metric) {
 		queueDepth: float64(f.Depth), queueDue: float64(f.Due), queueOldest: f.OldestDue.Seconds(),
 	} {
 		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value)
+	}
+}
+
+// attackFigures tells which websites are under attack, when it is asked.
+type attackFigures struct{ house *House }
+
+var underAttack = prometheus.NewDesc("rekey_website_under_attack", "1 while shoppers of the website are asked for a proof of work because of unusually much.",
+	[]string{"website"}, nil)
+
+// Describe names the figure.
+func (a *attackFigures) Describe(to chan<- *prometheus.Desc) { to <- underAttack }
+
+// Collect reads it.
+func (a *attackFigures) Collect(to chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+	defer cancel()
+	var stores *shop.Snapshot
+	raised := map[int64]float64{}
+	if err := a.house.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		if stores, err = a.house.Shop.LoadIn(ctx, tx); err != nil {
+			return err
+		}
+		alarms, err := puzzle.Alarms(ctx, tx)
+		for _, alarm := range alarms {
+			raised[alarm.WebsiteID] = 1
+		}
+		return err
+	}); err != nil {
+		return
+	}
+	for _, w := range stores.Websites() {
+		to <- prometheus.MustNewConstMetric(underAttack, prometheus.GaugeValue, raised[w.ID], w.Code)
 	}
 }

@@ -69,6 +69,9 @@ const (
 	SignedInByLetter    = "signin.by_letter"
 	CodeRefused         = "code.refused" // what was typed was no code of that browser's; the detail "for" says of which kind
 
+	ProtectionStarted = "protection.started" // shoppers of a website are asked for a proof of work
+	ProtectionEnded   = "protection.ended"
+
 	IncidentStarted   = "incident.started"
 	IncidentPaused    = "incident.paused"
 	IncidentResumed   = "incident.resumed"
@@ -90,7 +93,8 @@ func Actions() []string {
 		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, BreachedImported, BreachedRemoved, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
 		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
 		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientChanged, ClientDeleted, IntegrationChanged,
-		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated, Objected, HoldLifted}
+		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated, Objected, HoldLifted,
+		ProtectionStarted, ProtectionEnded}
 }
 
 // Kinds of actor.
@@ -241,4 +245,12 @@ func scan(row db.Scanner) (Entry, error) {
 		err = json.Unmarshal([]byte(detail), &e.Detail)
 	}
 	return e, err
+}
+
+// Frequency counts how often shoppers did something at a website in a span of time. It stops at most, so that asking costs
+// little also while very much happens.
+func Frequency(ctx context.Context, tx *db.Tx, websiteID int64, action string, from, to time.Time, most int) (n int, err error) {
+	err = tx.Row(ctx, `SELECT COUNT(*) FROM (SELECT 1 FROM audit WHERE website_id = $1 AND action = $2 AND at >= $3 AND at < $4
+		AND actor_kind = $5 LIMIT $6) AS few`, websiteID, action, db.Micro(from), db.Micro(to), Shopper, most).Scan(&n)
+	return n, err
 }

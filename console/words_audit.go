@@ -62,6 +62,9 @@ var actions = map[string]string{
 	audit.IncidentFinished:  "Incident finished",
 	audit.IncidentTreated:   "Treated by an incident",
 
+	audit.ProtectionStarted: "Attack noticed: proof of work asked for",
+	audit.ProtectionEnded:   "Attack over: no proof of work any more",
+
 	audit.IntegrationCreated:    "Integration created",
 	audit.IntegrationChanged:    "Integration changed",
 	audit.IntegrationActivated:  "Integration activated",

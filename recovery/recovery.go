@@ -44,7 +44,7 @@ const (
 	RequiredLetter  = "new_password_required" // the store has put the password out of use
 	SignedOutLetter = "signed_out_by_store"
 
-	SignInLetter = "signin_code" // the code of signing in by letter
+	SignInLetter = "signin_code"      // the code of signing in by letter
 	SecureLetter = "secure_account"   // a link to a new password, after "It wasn't me"
 	ReportLetter = "objection_report" // to the store's support
 )

@@ -30,6 +30,13 @@ const (
 	SignInCodePeriod         = "customer/signin_by_letter/code_expiration_period"
 	SessionLifetime          = "customer/session/lifetime"
 	SessionIdle              = "customer/session/idle"
+	ProtectionMode           = "customer/protection/mode"
+	ProtectionResets         = "customer/protection/max_resets"
+	ProtectionFailures       = "customer/protection/max_failed_signins"
+	ProtectionDifficulty     = "customer/protection/difficulty"
+	ProtectionWait           = "customer/protection/waiting_time"
+	ProtectionWaits          = "customer/protection/max_waits_per_client"
+	ProtectionAPI            = "customer/protection/web_api"
 	CustomerTokenLifetime    = "oauth/access_token_lifetime/customer"        // C
 	AdminTokenLifetime       = "oauth/access_token_lifetime/admin"           // C
 	IntegrationAsBearer      = "oauth/consumer/enable_integration_as_bearer" // C
@@ -70,6 +77,26 @@ const (
 	RegistrationImmediate = "immediate"
 )
 
+// The values of ProtectionMode.
+const (
+	ProtectionAuto   = "auto"
+	ProtectionNever  = "never"
+	ProtectionAlways = "always"
+)
+
+// The values of ProtectionAPI.
+const (
+	ProtectionOrdinary = "ordinary"
+	ProtectionStrict   = "strict"
+)
+
+// The values of ProtectionDifficulty.
+const (
+	DifficultyLight  = "light"
+	DifficultyNormal = "normal"
+	DifficultyHeavy  = "heavy"
+)
+
 // MaxLinkPeriod is the ceiling of LinkExpirationPeriod: a recovery code sent by e-mail is valid for at most 24 hours
 // (NIST SP 800-63B-4 §4.2.1.2).
 const MaxLinkPeriod = 24 * time.Hour
@@ -80,6 +107,7 @@ const (
 	passwordOptions       = "Password Options"
 	createAccountOptions  = "Create New Account Options"
 	loginOptions          = "Login Options"
+	protectionOptions     = "Protection under Attack"
 	oauthSection          = "OAuth"
 	accessTokenExpiration = "Access Token Expiration"
 	consumerSettings      = "Consumer Settings"
@@ -97,7 +125,7 @@ const (
 )
 
 // registry is fixed at start; nothing changes it.
-var registry = slices.Concat(passwordSettings, accountSettings, adminSettings)
+var registry = slices.Concat(passwordSettings, accountSettings, protectionSettings, adminSettings)
 
 var passwordSettings = []Setting{
 	{

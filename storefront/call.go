@@ -42,6 +42,10 @@ type call struct {
 	typed  string // as asked for
 	signed signin.Signed
 
+	ticket  string // that came with a protected form
+	proved  bool   // the form came with a good proof
+	mending bool   // nothing but what was typed is wrong with it
+
 	L *lang.Lang
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/url"
 
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/web"
@@ -102,6 +103,7 @@ func (c *call) byLetterForm(typed, next string) page {
 	p := c.page("storefront.by_letter.title", byLetterPath)
 	p.Intro = []string{c.L.T("storefront.by_letter.intro")}
 	p.Form = c.form(p, byLetterPost, "storefront.by_letter.submit", c.email(c.autocomplete("username"), typed))
+	p.Form.Guards = puzzle.Reset // a letter like any other
 	c.carrying(&p.Form, next)
 	p.Links = []link{{URL: c.toward(signInPath, next), Text: c.L.T("storefront.by_letter.password")}}
 	if c.asked(signInCookie) {
@@ -113,11 +115,17 @@ func (c *call) byLetterForm(typed, next string) page {
 // byLetter gives everyone the same answer, as forgot does.
 func (c *call) byLetter() error {
 	return c.offered(func() error {
-		form, err := web.Form(c.r, "email", "next")
+		form, err := c.guarded("email", "next")
 		if err != nil {
 			return err
 		}
 		typed, next := form.Get("email"), form.Get("next")
+		if err := c.admit(form, puzzle.Reset); err != nil {
+			if faults, ok := mendable(err); ok {
+				return c.again(c.byLetterForm(typed, next), faults)
+			}
+			return err
+		}
 		browser := c.asks(signInCookie, shop.SignInCodePeriod)
 		if err := c.Recovery.RequestSignIn(c.r.Context(), c.view, browser, typed, c.origin()); err != nil {
 			if faults, ok := mendable(err); ok {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/signin"
@@ -38,6 +39,7 @@ func (c *call) signInForm(typed, next string) page {
 	password := c.password("password", "password", c.autocomplete("current-password"))
 	password.Name = passwordField
 	p.Form = c.form(p, signInPost, "storefront.signin.submit", email, password)
+	p.Form.Guards = puzzle.SignIn
 	c.carrying(&p.Form, next)
 	if id, waits := strings.CutPrefix(next, nextConnect); waits {
 		if asked, err := c.Connect.Pending(c.r.Context(), c.view, secret.NewText(id)); err == nil { // otherwise the next page says why
@@ -64,11 +66,17 @@ func (c *call) autocomplete(token string) string {
 }
 
 func (c *call) signIn() error {
-	form, err := web.Form(c.r, usernameField, passwordField, "next")
+	form, err := c.guarded(usernameField, passwordField, "next")
 	if err != nil {
 		return err
 	}
 	typed, password, next := form.Get(usernameField), form.Secret(passwordField), form.Get("next")
+	if err := c.admit(form, puzzle.SignIn); err != nil {
+		if faults, ok := mendable(err); ok {
+			return c.again(c.signInForm(typed, next), faults)
+		}
+		return err
+	}
 	var missing []*fault.Error
 	if typed == "" {
 		missing = append(missing, fault.Refuse("email", "email.required", "Please enter your email address.", nil))

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/rekeyhq/rekey/customer"
+	"github.com/rekeyhq/rekey/puzzle"
 )
 
 // form is one form and its fields, as data: each page says what it asks for, one template says how that looks.
@@ -17,6 +18,8 @@ type form struct {
 	Hidden   []hidden
 	Fields   []field
 	Ticks    []tick
+	Guards   puzzle.Form // what a proof of work must be for while the website is under attack, "" for none
+	Puzzle   *puzzleBox  // while it is
 }
 
 // tick is a box to tick, never ticked beforehand.

@@ -2,6 +2,7 @@ package storefront
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/rekeyhq/rekey/fault"
@@ -162,12 +163,21 @@ func (c *call) render(status int, name string, data any) error {
 }
 
 // show renders a page that is one form.
-func (c *call) show(p page) error { return c.render(http.StatusOK, "form", p) }
+func (c *call) show(p page) error { return c.showForm(http.StatusOK, p) }
+
+// showForm puts the puzzle into a form that needs one now, and renders the page.
+func (c *call) showForm(status int, p page) error {
+	if err := c.pose(&p.Form); err != nil {
+		return err
+	}
+	return c.render(status, "form", p)
+}
 
 // again shows a form that was refused, with the reasons.
 func (c *call) again(p page, faults []*fault.Error) error {
 	p.Summary = c.refuse(faults, &p.Form)
-	return c.render(http.StatusUnprocessableEntity, "form", p)
+	c.mending = !slices.ContainsFunc(faults, func(f *fault.Error) bool { return f.Kind != fault.Invalid })
+	return c.showForm(http.StatusUnprocessableEntity, p)
 }
 
 // refuse writes the reasons beside their fields and returns the summary.

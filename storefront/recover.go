@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/web"
@@ -15,6 +16,7 @@ func (c *call) forgotForm(typed string) page {
 	p := c.page("storefront.forgot.title", forgotPath)
 	p.Intro = []string{c.L.T("storefront.forgot.intro")}
 	p.Form = c.form(p, forgotPost, "storefront.forgot.submit", c.email(c.autocomplete("username"), typed))
+	p.Form.Guards = puzzle.Reset
 	if c.asked(resetCookie) {
 		p.Links = []link{{URL: c.view.Path(resetCodePath), Text: c.L.T("storefront.code.enter")}}
 	}
@@ -27,11 +29,17 @@ const resetRequested = "storefront.notice.reset_requested"
 
 // forgot gives everyone the same answer: it hands the address on as typed, and nobody here knows whose it is.
 func (c *call) forgot() error {
-	form, err := web.Form(c.r, "email")
+	form, err := c.guarded("email")
 	if err != nil {
 		return err
 	}
 	typed := form.Get("email")
+	if err := c.admit(form, puzzle.Reset); err != nil {
+		if faults, ok := mendable(err); ok {
+			return c.again(c.forgotForm(typed), faults)
+		}
+		return err
+	}
 	browser := c.asks(resetCookie, shop.LinkExpirationPeriod)
 	if err := c.Recovery.RequestIn(c.r.Context(), c.view, browser, typed, c.origin()); err != nil {
 		if faults, ok := mendable(err); ok {
@@ -108,5 +116,5 @@ func (c *call) orExpired(err error, what string) error {
 	p.Title = c.L.T("storefront.expired.title")
 	p.Intro = []string{c.L.T("storefront.expired.reset")}
 	p.Form.Title = c.L.T("storefront.forgot.title")
-	return c.render(http.StatusGone, "form", p)
+	return c.showForm(http.StatusGone, p)
 }

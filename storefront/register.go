@@ -6,6 +6,7 @@ import (
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/signin"
 	"github.com/rekeyhq/rekey/web"
 )
@@ -32,14 +33,21 @@ func (c *call) createForm(firstname, lastname, email string) page {
 		c.email("username", email),
 	}
 	p.Form = c.form(p, createPost, "storefront.create.submit", append(fields, c.newPasswords("password", "confirm_password")...)...)
+	p.Form.Guards = puzzle.Account
 	p.Links = []link{{Before: c.L.T("storefront.create.have"), URL: c.view.Path(signInPath), Text: c.L.T("storefront.create.signin")}}
 	return p
 }
 
 // create answers alike for a new and for a known address, unless the store chose to sign new customers in at once.
 func (c *call) create() error {
-	form, err := web.Form(c.r, "firstname", "lastname", "email", "password", "password_confirmation")
+	form, err := c.guarded("firstname", "lastname", "email", "password", "password_confirmation")
 	if err != nil {
+		return err
+	}
+	if err := c.admit(form, puzzle.Account); err != nil {
+		if faults, ok := mendable(err); ok {
+			return c.again(c.createForm(form.Get("firstname"), form.Get("lastname"), form.Get("email")), faults)
+		}
 		return err
 	}
 	receipt, err := c.Customers.Register(c.r.Context(), c.view, customer.Registration{

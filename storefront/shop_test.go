@@ -15,6 +15,7 @@ import (
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
@@ -56,7 +57,7 @@ func open(t *testing.T, d *db.DB) *street {
 	for kind, composer := range accounts.Composers() {
 		s.letters[kind] = composer
 	}
-	door := &storefront.Storefront{Shop: s.shop, Customers: accounts, SignIn: sessions, Recovery: links, Connect: &token.OAuth2{DB: d, Key: key}, Log: log}
+	door := &storefront.Storefront{Shop: s.shop, Customers: accounts, SignIn: sessions, Recovery: links, Puzzles: &puzzle.Service{DB: d, Key: key}, Connect: &token.OAuth2{DB: d, Key: key}, Log: log}
 	if err := door.Prepare(); err != nil {
 		t.Fatal(err)
 	}

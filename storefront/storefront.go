@@ -20,6 +20,7 @@ import (
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/lang"
+	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/signin"
@@ -69,6 +70,7 @@ type Storefront struct {
 	Customers *customer.Service
 	SignIn    *signin.Service
 	Recovery  *recovery.Service
+	Puzzles   *puzzle.Service
 	Connect   *token.OAuth2
 	Log       *slog.Logger
 

@@ -85,8 +85,12 @@ var programConsoleScenes = []scene{
 }
 
 // allStorefrontScenes and allConsoleScenes are every page.
-func allStorefrontScenes() []scene { return slices.Concat(storefrontScenes, programStorefrontScenes, objectionScenes) }
-func allConsoleScenes() []scene    { return slices.Concat(consoleScenes, programConsoleScenes) }
+func allStorefrontScenes() []scene {
+	return slices.Concat(storefrontScenes, programStorefrontScenes, objectionScenes, protectionScenes)
+}
+func allConsoleScenes() []scene {
+	return slices.Concat(consoleScenes, programConsoleScenes, []scene{underAttackScene})
+}
 
 // listener is a program elsewhere that has nothing to say.
 func listener(t *testing.T) string {

@@ -74,7 +74,13 @@ func newStoreUnder(t *testing.T, limits, database string, flags ...string) *stor
 	s.node, s.url = s.serve("127.0.0.1:0")
 	s.rekey("", "store-view", "set", "default", "--name", "English", "--logo-text", "Maison Lune",
 		"--sender-name", "Maison Lune", "--sender-email", "hello@lune.example")
+	s.protection("never") // tests send more than a store in peace; those of the protection switch it on
 	return s
+}
+
+// protection says when forms ask for a proof of work.
+func (s *store) protection(mode string) {
+	s.rekey("", "config", "set", "customer/protection/mode", mode)
 }
 
 // keyFile makes the installation's key, which PostgreSQL's nodes share and the database never sees.

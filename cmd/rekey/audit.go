@@ -97,9 +97,9 @@ func (c *auditOracle) tell(sh shell, pages []oracle.Page, verdicts []oracle.Verd
 	for i, v := range verdicts {
 		switch {
 		case !v.Measured:
-			way := "use --pause"
+			way := "set customer/protection/mode to never for as long, or use --pause"
 			if limit := pages[i].Limit; limit != "" {
-				way = "set " + limit + " to 0 for as long, or use --pause"
+				way = "set " + limit + " to 0 and customer/protection/mode to never for as long, or use --pause"
 			}
 			loud = append(loud, fmt.Errorf("%s: limits answered %d of %d times, so that nothing can be said; %s", v.Page, v.Limited, 2*c.Requests, way))
 		case !v.Silent:

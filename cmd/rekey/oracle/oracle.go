@@ -30,6 +30,10 @@ const (
 	timeout     = 30 * time.Second
 )
 
+// puzzleField is in the pages of a website that asks for a proof of work: they answer instead of what is asked about, and
+// so many requests make a website ask.
+const puzzleField = `name="ticket"`
+
 // Page is one that sees an address before anybody has signed in.
 type Page struct {
 	Name string
@@ -63,7 +67,7 @@ type Verdict struct {
 	Page          string   `json:"page"`
 	Known         int      `json:"known"`          // answers for customers that were compared
 	Unknown       int      `json:"unknown"`        // answers for nobody that were compared
-	Limited       int      `json:"limited"`        // answers 429 and 503, which are left out
+	Limited       int      `json:"limited"`        // answers 429, 503 and of protection, which are left out
 	AUC           float64  `json:"auc"`            // the chance that an answer for a customer took longer; 0.5 is silence
 	Sigma         float64  `json:"sigma"`          // standard error of AUC for a silent installation
 	Margin        float64  `json:"margin"`         // how far from 0.5 AUC may be
@@ -114,10 +118,10 @@ func (a Asking) Run(ctx context.Context, p Page) (Verdict, error) {
 		if err != nil {
 			return v, fmt.Errorf("request %d of %d: %w", i+1, len(order), err)
 		}
-		switch answer.StatusCode {
-		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		switch status := answer.StatusCode; {
+		case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable, strings.Contains(body, puzzleField):
 			v.Limited++
-		case http.StatusOK, http.StatusSeeOther, http.StatusUnprocessableEntity:
+		case status == http.StatusOK, status == http.StatusSeeOther, status == http.StatusUnprocessableEntity:
 			*times = append(*times, took.Seconds()*1000)
 			counts[shapeOf(answer, body, email)]++
 		default:
