@@ -33,6 +33,9 @@ const (
 	SessionsEnded     = "sessions.ended"
 	SignInFailed      = "signin.failed"
 	SignInLocked      = "signin.locked"
+	PasskeyAdded      = "passkey.added"
+	PasskeyRemoved    = "passkey.removed"
+	PasskeyRefused    = "passkey.refused"
 	Unlocked          = "customer.unlocked"
 	TokenIssued       = "token.issued"
 	TokensRevoked     = "tokens.revoked"
@@ -81,6 +84,7 @@ func Actions() []string {
 	return []string{ResetRequested, ResetSentByStore, ResetLimited, LinkOpened, ResetCompleted, PasswordChanged, SessionStarted,
 		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, Unlocked, TokenIssued, TokensRevoked, Registered,
 		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, BreachedImported, BreachedRemoved, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
+		PasskeyAdded, PasskeyRemoved, PasskeyRefused,
 		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
 		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientChanged, ClientDeleted, IntegrationChanged,
 		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated}

@@ -25,6 +25,7 @@ const (
 	RegistrationAnswerAPI    = "customer/create_account/api_answer"
 	RegistrationLinkPeriod   = "customer/create_account/confirmation_link_expiration_period"
 	MaxSignInFailuresClient  = "customer/signin/max_failures_per_client"
+	Passkeys                 = "customer/signin/passkeys"
 	SessionLifetime          = "customer/session/lifetime"
 	SessionIdle              = "customer/session/idle"
 	CustomerTokenLifetime    = "oauth/access_token_lifetime/customer"        // C
@@ -211,6 +212,12 @@ var accountSettings = []Setting{
 		Help:    "Limit the number of wrong passwords per hour from one client address, whatever accounts it tries. Use 0 to disable.",
 		Section: customerConfiguration, Group: loginOptions,
 		Type: Number, Default: "100", Scopes: untilWebsites, Min: 0, Max: 10_000,
+	},
+	{
+		Path: Passkeys, Label: "Passkeys",
+		Help:    "Whether customers may sign in, and set a new password, with a passkey: a fingerprint, a face or a PIN of their own device. Without, the passkeys that there are stay and sign nobody in.",
+		Section: customerConfiguration, Group: loginOptions,
+		Type: YesNo, Default: "1", Scopes: untilWebsites,
 	},
 	{
 		Path: SessionLifetime, Label: "Customer Session Lifetime",

@@ -16,6 +16,7 @@ type form struct {
 	Title    string // a heading of its own, under a title that is about something else
 	Hidden   []hidden
 	Fields   []field
+	Keep     *keepPasskeys
 }
 
 type hidden struct{ Name, Value string }
