@@ -89,7 +89,7 @@ func TestUnknownAddressLooksTheSame(t *testing.T) {
 }
 
 var (
-	formKey = regexp.MustCompile(`name="form_key" value="[^"]*"`)
+	formKey = regexp.MustCompile(`name="(form_key|ticket)" value="[^"]*"|&#34;challenge&#34;:&#34;[^&]*&#34;`)
 	cookie  = regexp.MustCompile(`(notice|registration)-base=[^;]+`)
 )
 
