@@ -260,7 +260,8 @@ func methods(known map[string]route) string {
 // atRoot answers for the root of a host whose store views all have a path of their own: nobody has chosen a view yet, so
 // here Accept-Language does.
 func (c *call) atRoot() (to string, ok bool) {
-	if c.stores == nil || (c.r.URL.Path != "/" && c.r.URL.Path != changePasswordURL) {
+	to, known := map[string]string{"/": signInPath, changePasswordURL: editPath, passkeyURLs: passkeyURLs}[c.r.URL.Path]
+	if c.stores == nil || !known {
 		return "", false
 	}
 	var views []*shop.View
@@ -277,10 +278,7 @@ func (c *call) atRoot() (to string, ok bool) {
 	if i, ok := lang.Match(c.r.Header.Get("Accept-Language"), locales); ok {
 		view = views[i]
 	}
-	if c.r.URL.Path == "/" {
-		return view.Path(signInPath), true
-	}
-	return view.Path(editPath), true
+	return view.Path(to), true
 }
 
 // front is the root of a store view.

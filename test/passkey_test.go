@@ -57,12 +57,12 @@ func TestPasskeyInARealBrowser(t *testing.T) {
 
 		b.owner(id, false) // somebody else holds the phone
 		b.visit(s.page("login"))
-		b.click("Sign in with a Passkey")
+		b.click("Sign In with a Passkey")
 		b.see("No passkey was used.")
 		b.owner(id, true)
 		b.visit(s.page("forgotpassword"))
 		b.see("Do you have a passkey?")
-		b.press("Sign in with a Passkey")
+		b.press("Sign In with a Passkey")
 		b.see("Change Password")
 		b.seeNot("Current Password")
 		b.fill("New Password", newPassword)
