@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"sync"
 	"testing"
 
@@ -28,6 +29,7 @@ func TestNodesThatStartTogetherApplyEachMigrationOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
+		files := migrations(t, engine)
 		for _, d := range opened {
 			if d == nil {
 				continue
@@ -39,8 +41,8 @@ func TestNodesThatStartTogetherApplyEachMigrationOnce(t *testing.T) {
 					return tx.Row(ctx, "SELECT COUNT(*), COUNT(DISTINCT version_id) FROM goose_db_version WHERE version_id > 0").Scan(&applied, &distinct)
 				})
 			}
-			if err != nil || current != known || applied != known || distinct != known {
-				t.Error(fmt.Sprintf("version %d of %d, %d rows for %d migrations", current, known, applied, distinct), err)
+			if err != nil || current != known || applied != files || distinct != files {
+				t.Error(fmt.Sprintf("version %d of %d, %d rows for %d of %d migrations", current, known, applied, distinct, files), err)
 			}
 			if err := d.Close(); err != nil {
 				t.Error(err)
@@ -56,4 +58,18 @@ func TestAnOlderSchemaIsNamedWhenItMayNotBeMigrated(t *testing.T) {
 			t.Fatal("an empty database was taken for a migrated one")
 		}
 	})
+}
+
+// migrations counts the files of an engine; their numbers may leave gaps.
+func migrations(t *testing.T, engine string) int64 {
+	t.Helper()
+	fsys, err := db.Migrations(engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := fs.Glob(fsys, "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int64(len(names))
 }
