@@ -49,6 +49,7 @@ func sweeps(stores *shop.Snapshot) []sweep {
 		{"spent puzzles", puzzle.Sweep},
 		{"lockouts", aged(forgetFailures, limit.SweepLocks)},
 		{"sessions", signin.Sweep},
+		{"passkey challenges", signin.SweepChallenges},
 		{"tokens", token.Sweep},
 		{"nonces of signed calls", token.SweepNonces},
 		{"activations of integrations", token.SweepHandshakes},

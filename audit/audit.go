@@ -36,6 +36,9 @@ const (
 	SessionsEnded     = "sessions.ended"
 	SignInFailed      = "signin.failed"
 	SignInLocked      = "signin.locked"
+	PasskeyAdded      = "passkey.added"
+	PasskeyRemoved    = "passkey.removed"
+	PasskeyRefused    = "passkey.refused"
 	Unlocked          = "customer.unlocked"
 	TokenIssued       = "token.issued"
 	TokensRevoked     = "tokens.revoked"
@@ -91,6 +94,7 @@ func Actions() []string {
 	return []string{ResetRequested, ResetSentByStore, ResetLimited, LinkOpened, CodeTyped, ResetCompleted, PasswordChanged, SessionStarted,
 		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, SignInCodeRequested, SignedInByLetter, CodeRefused, Unlocked, TokenIssued, TokensRevoked, Registered,
 		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, BreachedImported, BreachedRemoved, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
+		PasskeyAdded, PasskeyRemoved, PasskeyRefused,
 		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
 		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientChanged, ClientDeleted, IntegrationChanged,
 		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated, Objected, HoldLifted,

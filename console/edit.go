@@ -25,6 +25,7 @@ type customerPage struct {
 	Held, Kept    bool // resets, or the address, after "It wasn't me"
 	Sessions      []signin.Session
 	Tokens        []token.Token
+	Passkeys      string // their names, "" for none
 	Story         []step
 	All           string // address of the story with the steps of every day; "" when they are shown
 	Back          string
@@ -101,6 +102,15 @@ func (c *call) gather(id int64, everything bool, p *customerPage) error {
 		if p.Tokens, err = token.ListOf(ctx, tx, id); err != nil {
 			return err
 		}
+		passkeys, err := signin.Passkeys(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		var names []string
+		for _, k := range passkeys {
+			names = append(names, k.Name)
+		}
+		p.Passkeys = listed(names)
 		steps, err := recovery.Timeline(ctx, tx, p.Customer, everything)
 		p.Story = story(steps, c.may(admin.ViewLetters))
 		return err

@@ -22,6 +22,9 @@ var actions = map[string]string{
 	audit.SessionsEnded:     "Customer signed out elsewhere",
 	audit.SignInFailed:      "Wrong password",
 	audit.SignInLocked:      "Wrong password; signing in is paused",
+	audit.PasskeyAdded:      "Passkey added",
+	audit.PasskeyRemoved:    "Passkey removed",
+	audit.PasskeyRefused:    "Passkey refused",
 	audit.Unlocked:          "Customer unlocked",
 	audit.TokenIssued:       "Token issued",
 	audit.TokensRevoked:     "Tokens revoked",
@@ -139,11 +142,23 @@ func storyStep(action, outcome string, who audit.Actor, detail map[string]string
 	case audit.ResetCompleted:
 		return "Password changed with the link" + andEnded(detail), good
 	case audit.PasswordChanged:
+		if detail["how"] == "passkey" {
+			return "Password changed in the account, confirmed with a passkey" + andEnded(detail), good
+		}
 		return "Password changed in the account" + andEnded(detail), good
 	case audit.SignInFailed:
 		return "Wrong password", careful
 	case audit.SignInLocked:
 		return "Wrong password; signing in is paused", bad
+	case audit.PasskeyAdded:
+		return "Passkey added", careful
+	case audit.PasskeyRemoved:
+		return "Passkey removed", quiet
+	case audit.PasskeyRefused:
+		if detail["why"] == "copied" {
+			return "Passkey refused: its count went backwards, so there may be a copy of it", bad
+		}
+		return "Passkey refused", careful
 	case audit.Unlocked:
 		return "Unlocked by " + actorName(who), good
 	case audit.Objected:
@@ -163,6 +178,9 @@ func storyStep(action, outcome string, who audit.Actor, detail map[string]string
 	case audit.SessionsEnded:
 		return "Signed out everywhere else" + andEnded(detail), quiet
 	case audit.SessionStarted:
+		if detail["with"] == "passkey" {
+			return "Signed in with a passkey", quiet
+		}
 		return "Signed in", quiet
 	case audit.SessionEnded:
 		return "Signed out", quiet
@@ -195,7 +213,7 @@ func objected(detail map[string]string) string {
 func andEnded(detail map[string]string) string {
 	var parts []string
 	for _, one := range []struct{ key, what, done string }{
-		{"tokens", "token", " revoked"}, {"sessions", "session", " ended"},
+		{"tokens", "token", " revoked"}, {"sessions", "session", " ended"}, {"passkeys", "passkey", " removed"},
 	} {
 		if n, err := strconv.ParseInt(detail[one.key], 10, 64); err == nil && n > 0 {
 			parts = append(parts, counted(n, one.what)+one.done)

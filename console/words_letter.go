@@ -6,6 +6,7 @@ import (
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/recovery"
+	"github.com/rekeyhq/rekey/signin"
 )
 
 // The tones of a state: the colour of its dot, beside the word.
@@ -30,6 +31,8 @@ var letterKinds = [][2]string{
 	{recovery.EmailChangeLetter, "New address"},
 	{recovery.EmailNoticeLetter, "New address requested"},
 	{recovery.EmailChangedNote, "Address changed"},
+	{signin.PasskeyAddedLetter, "Passkey added"},
+	{signin.PasskeyRemovedLetter, "Passkey removed"},
 	{customer.RegistrationLetter, "New account"},
 	{customer.WelcomeLetter, "Welcome"},
 }

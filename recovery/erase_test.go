@@ -83,6 +83,7 @@ func TestErasedCustomersAreNowhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _ = signIn(h, c.Email, "wrong")
+		phone := h.Passkey("lune_en", c.Email, "Camille's phone")
 		ask(t, h, "camille@lune.test")
 		link := links(h.Letters())[0]
 		h.Write(func(ctx context.Context, tx *db.Tx) error {
@@ -112,7 +113,7 @@ func TestErasedCustomersAreNowhere(t *testing.T) {
 			return err
 		})
 		key := string(c.Address().Key(c.WebsiteID))
-		traces := []string{"camille@", "moreau", "camille", "c…e@lune.test", strings.ToLower(key), "203.0.113"}
+		traces := []string{"camille@", "moreau", "camille", "c…e@lune.test", strings.ToLower(key), "203.0.113", "'s phone"}
 		before := strings.ToLower(dump(t, d))
 		for _, trace := range traces {
 			if !strings.Contains(before, trace) {
@@ -139,6 +140,9 @@ func TestErasedCustomersAreNowhere(t *testing.T) {
 		}
 		if err := complete(h, "lune_en", link, "third-secret-9"); !fault.Is(err, fault.Expired) {
 			t.Errorf("the link: %v", err)
+		}
+		if _, err := h.ByPasskey("lune_en", phone); !fault.Is(err, fault.Unauthenticated) {
+			t.Errorf("the passkey: %v", err)
 		}
 		if to, _ := mailed(h); len(to) != 0 {
 			t.Errorf("letters still go to %v", to)

@@ -150,10 +150,16 @@ func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.
 	how := letter.Data["how"]
 	content := customer.Compose(v, ChangedLetter, c.Firstname, c.To())
 	ended := "signed_out_all"
-	if how == byAccount {
+	if how == byAccount || how == byAccountPasskey {
 		ended = "signed_out_others"
 	}
 	content.Paragraphs = append(content.Paragraphs, l.T("letter.password_changed."+ended))
+	if letter.Data["passkeys_removed"] != "" {
+		content.Paragraphs = append(content.Paragraphs, l.T("letter.password_changed.passkeys_removed"))
+	}
+	if stay := letter.Data["passkeys"]; stay != "" {
+		content.Paragraphs = append(content.Paragraphs, l.T("letter.password_changed.passkeys_stay", "Passkeys", stay))
+	}
 	content.Facts = []mail.Fact{
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},
 		{Label: l.T("letter.fact.how"), Value: l.T("letter.password_changed." + how)},

@@ -28,6 +28,7 @@ const (
 	MaxSignInFailuresClient  = "customer/signin/max_failures_per_client"
 	SignInByLetter           = "customer/signin_by_letter/enabled"
 	SignInCodePeriod         = "customer/signin_by_letter/code_expiration_period"
+	Passkeys                 = "customer/signin/passkeys"
 	SessionLifetime          = "customer/session/lifetime"
 	SessionIdle              = "customer/session/idle"
 	ProtectionMode           = "customer/protection/mode"
@@ -261,6 +262,12 @@ var accountSettings = []Setting{
 		Help:    "How long the code of a letter can be used to sign in.",
 		Section: customerConfiguration, Group: loginOptions,
 		Type: Time, Unit: "minutes", Default: "10", Scopes: untilWebsites, Min: int64(time.Second), Max: hour,
+	},
+	{
+		Path: Passkeys, Label: "Passkeys",
+		Help:    "Whether customers may sign in, and set a new password, with a passkey: a fingerprint, a face or a PIN of their own device. Without, the passkeys that there are stay and sign nobody in.",
+		Section: customerConfiguration, Group: loginOptions,
+		Type: YesNo, Default: "1", Scopes: untilWebsites,
 	},
 	{
 		Path: SessionLifetime, Label: "Customer Session Lifetime",

@@ -1,4 +1,5 @@
-// Package signin tries passwords, locks out, and keeps the sessions of browsers. It owns the table sessions.
+// Package signin tries passwords and passkeys, locks out, and keeps the sessions of browsers. It owns the tables sessions, passkeys
+// and passkey_challenges.
 //
 // Promises:
 //   - Every attempt is counted before the password is hashed, exactly, over concurrency and nodes; of a hundred parallel
@@ -7,6 +8,10 @@
 //     password-less account. Unknown addresses lock exactly as known ones do.
 //   - A session carries the generation that it was made under; raising the customer's generation ends it everywhere, and
 //     a session that is being made while the password changes is dead on arrival.
+//   - A passkey signs in at the website and host that it was made for, without an address being typed. A challenge is answered
+//     once, by the browser that was asked, for the act that it was asked for; a removed passkey, a disabled account and a
+//     wrong answer are refused alike.
+//   - Whoever adds or removes a passkey has shown a moment ago who they are, and the owner is told by letter.
 package signin
 
 import (
@@ -29,7 +34,9 @@ const lockName = "customer"
 // Service holds what signing in needs.
 type Service struct {
 	DB     *db.DB
+	Shop   *shop.Shop
 	Hasher *secret.Hasher
+	Key    secret.Key // seals what a browser is asked
 }
 
 // Proof says that a customer's password was right a moment ago. Accept it in the transaction of what it is for.

@@ -18,7 +18,7 @@ const (
 )
 
 // afterSignIn are the pages that a visitor may have been on the way to. The form names one; no address is taken from it.
-var afterSignIn = map[string]string{"edit": editPath}
+var afterSignIn = map[string]string{"edit": editPath, "passkeys": passkeysPath, "addpasskey": addPasskeyPath}
 
 func (c *call) signInPage() error {
 	next := c.r.URL.Query().Get("next")
@@ -29,12 +29,25 @@ func (c *call) signInPage() error {
 	case err != nil && !fault.Is(err, fault.Unauthenticated):
 		return err
 	}
-	return c.show(c.signInForm("", next))
+	p, err := c.signInForm("", next)
+	if err != nil {
+		return err
+	}
+	return c.show(p)
 }
 
-func (c *call) signInForm(typed, next string) page {
+func (c *call) signInForm(typed, next string) (page, error) {
 	p := c.page("storefront.signin.title", signInPath)
-	email := c.email(c.autocomplete("username"), typed)
+	var err error
+	if p.Passkey, err = c.signInPasskey(p, next); err != nil {
+		return p, err
+	}
+	usernames := "username"
+	if p.Passkey != nil {
+		p.Passkey.Auto = true
+		usernames = "username webauthn" // passkeys stand in the list of addresses
+	}
+	email := c.email(c.autocomplete(usernames), typed)
 	email.Name = usernameField
 	password := c.password("password", "password", c.autocomplete("current-password"))
 	password.Name = passwordField
@@ -54,7 +67,16 @@ func (c *call) signInForm(typed, next string) page {
 		p.Links = append(p.Links, link{URL: c.toward(byLetterPath, next), Text: c.L.T("storefront.by_letter.offer")})
 	}
 	p.Links = append(p.Links, link{Before: c.L.T("storefront.signin.new"), URL: c.view.Path(createPath), Text: c.L.T("storefront.signin.create")})
-	return p
+	return p, nil
+}
+
+// signInAgain shows the form that was refused, with the reasons.
+func (c *call) signInAgain(typed, next string, faults []*fault.Error) error {
+	p, err := c.signInForm(typed, next)
+	if err != nil {
+		return err
+	}
+	return c.again(p, faults)
 }
 
 // autocomplete follows the store's setting for the pages that ask for an existing account.
@@ -73,7 +95,7 @@ func (c *call) signIn() error {
 	typed, password, next := form.Get(usernameField), form.Secret(passwordField), form.Get("next")
 	if err := c.admit(form, puzzle.SignIn); err != nil {
 		if faults, ok := mendable(err); ok {
-			return c.again(c.signInForm(typed, next), faults)
+			return c.signInAgain(typed, next, faults)
 		}
 		return err
 	}
@@ -85,22 +107,22 @@ func (c *call) signIn() error {
 		missing = append(missing, fault.Refuse("password", "password.required", "Please enter a password.", nil))
 	}
 	if len(missing) > 0 {
-		return c.again(c.signInForm(typed, next), missing)
+		return c.signInAgain(typed, next, missing)
 	}
 	opened, err := c.SignIn.SignIn(c.r.Context(), c.view, typed, password, c.origin())
 	if err != nil {
 		if faults, ok := mendable(err); ok {
-			return c.again(c.signInForm(typed, next), faults)
+			return c.signInAgain(typed, next, faults)
 		}
 		if f, ok := fault.As(err); ok && f.Kind == fault.Forbidden { // said to nobody who does not know the password
-			return c.again(c.signInForm(typed, next), []*fault.Error{f})
+			return c.signInAgain(typed, next, []*fault.Error{f})
 		}
 		return err
 	}
 	return c.enterWith(opened, next)
 }
 
-// enterWith signs this browser in and goes on to where the visitor was on the way to.
+// enterWith goes on with a session that was just opened, to the page that the visitor was on the way to.
 func (c *call) enterWith(opened signin.Opened, next string) error {
 	if err := c.leave(); err != nil {
 		return err

@@ -20,6 +20,7 @@ type form struct {
 	Ticks    []tick
 	Guards   puzzle.Form // what a proof of work must be for while the website is under attack, "" for none
 	Puzzle   *puzzleBox  // while it is
+	Keep     *keepPasskeys
 }
 
 // tick is a box to tick, never ticked beforehand.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/lang"
+	"github.com/rekeyhq/rekey/passkey"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/web"
 )
@@ -29,7 +30,10 @@ type page struct {
 	Summary   *summary
 	Intro     []string
 	Form      form
+	Passkey   *passkeyForm
 	Links     []link
+
+	WantsPasskeys bool // the page has something for browsers with passkeys besides such a form
 
 	call *call
 }
@@ -77,6 +81,14 @@ func (p page) Heading() string {
 		key = "storefront.title_error"
 	}
 	return p.L.T(key, "Page", p.Title, "Store", p.Logo)
+}
+
+// Scripts are the files that the page needs besides the one of every page.
+func (p page) Scripts() []string {
+	if p.Passkey == nil && !p.WantsPasskeys {
+		return nil
+	}
+	return []string{passkey.ScriptName}
 }
 
 // Asset is the address of a style sheet or script.

@@ -188,7 +188,7 @@ func TestAssetsAreNamedByTheirContent(t *testing.T) {
 		s := open(t, d)
 		page := s.browser(luneFr).get("/fr" + loginPage)
 		names := regexp.MustCompile(`"(/fr/customer/account/assets/[^"]+)"`).FindAllStringSubmatch(page.Body, -1)
-		if len(names) != 4 {
+		if len(names) != 5 {
 			t.Fatalf("the page names %d assets", len(names))
 		}
 		for _, name := range names {

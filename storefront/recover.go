@@ -10,7 +10,17 @@ import (
 	"github.com/rekeyhq/rekey/web"
 )
 
-func (c *call) forgotPage() error { return c.show(c.forgotForm("")) }
+func (c *call) forgotPage() error {
+	p := c.forgotForm("")
+	var err error
+	if p.Passkey, err = c.signInPasskey(p, "edit"); err != nil {
+		return err
+	}
+	if p.Passkey != nil {
+		p.Passkey.Intro = c.L.T("storefront.passkey.forgot") // a new password needs no old one then
+	}
+	return c.show(p)
+}
 
 func (c *call) forgotForm(typed string) page {
 	p := c.page("storefront.forgot.title", forgotPath)
@@ -66,28 +76,34 @@ func (c *call) newPasswordPage() error {
 			return err
 		}
 	}
-	return c.show(c.newPasswordForm())
+	return c.show(c.newPasswordForm(pending))
 }
 
-func (c *call) newPasswordForm() page {
+func (c *call) newPasswordForm(pending recovery.Pending) page {
 	p := c.page("storefront.reset.title", newPasswordPath)
 	p.Intro = []string{c.L.T("storefront.reset.intro", "Store", c.view.StoreName())}
 	p.Form = c.form(p, newPasswordPost, "storefront.reset.submit", c.newPasswords("new_password", "confirm_new_password")...)
+	p.Form.Keep = c.keepPasskeys(pending.Passkeys)
 	return p
 }
 
 // newPassword spends the link. A refused password keeps it, and the form comes back.
 func (c *call) newPassword() error {
-	form, err := web.Form(c.r, "password", "password_confirmation")
+	form, err := web.Form(c.r, "password", "password_confirmation", keepField)
 	if err != nil {
 		return err
 	}
 	advice, err := c.Recovery.Complete(c.r.Context(), c.view, recovery.Reset{
 		Link: c.jar.Get(c.r, linkCookie), Password: form.Secret("password"), Confirm: form.Secret("password_confirmation"),
+		KeepPasskeys: form.Has(keepField),
 	}, c.origin())
 	if err != nil {
 		if faults, ok := mendable(err); ok {
-			return c.again(c.newPasswordForm(), faults)
+			pending, err := c.Recovery.Check(c.r.Context(), c.view, c.jar.Get(c.r, linkCookie), c.origin())
+			if err != nil {
+				return c.orExpired(err, "reset")
+			}
+			return c.again(c.newPasswordForm(pending), faults)
 		}
 		return c.orExpired(err, "reset")
 	}

@@ -92,8 +92,8 @@ func TestUnknownAddressLooksTheSame(t *testing.T) {
 }
 
 var (
-	formKey = regexp.MustCompile(`name="form_key" value="[^"]*"`)
 	cookie  = regexp.MustCompile(`(notice|registration|ask-reset|ask-signin)-base=[^;]+`)
+	formKey = regexp.MustCompile(`name="(form_key|ticket)" value="[^"]*"|&#34;challenge&#34;:&#34;[^&]*&#34;`)
 )
 
 func masked(a answer, email, key string) string {

@@ -20,6 +20,7 @@ import (
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/lang"
+	"github.com/rekeyhq/rekey/passkey"
 	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/shop"
@@ -62,6 +63,18 @@ const (
 	sessionsPost      = account + "/sessionspost"
 	assetPrefix       = account + "/assets/" // below the path that a store's proxy hands over anyway
 	changePasswordURL = "/.well-known/change-password"
+
+	signInPasskeyPost = account + "/loginpasskeypost"
+	passkeysPath      = account + "/passkeys"
+	addPasskeyPath    = account + "/addpasskey"
+	addPasskeyPost    = account + "/addpasskeypost"
+	editPasskeyPath   = account + "/editpasskey"
+	editPasskeyPost   = account + "/editpasskeypost"
+	dropPasskeyPath   = account + "/removepasskey"
+	dropPasskeyPost   = account + "/removepasskeypost"
+	proofPath         = account + "/confirmidentity"
+	proofPost         = account + "/confirmidentitypost"
+	passkeyURLs       = "/.well-known/passkey-endpoints"
 )
 
 // Storefront serves the pages of all store views; the address of a request says which one.
@@ -85,6 +98,7 @@ func (s *Storefront) Prepare() error {
 	if s.pages, s.assets, err = web.Furnish(files, assetPrefix); err != nil {
 		return err
 	}
+	s.assets.Add(passkey.ScriptName, passkey.Script)
 	s.routes = map[string]map[string]route{}
 	for _, r := range routes {
 		if s.routes[r.path] == nil {
@@ -139,6 +153,18 @@ var routes = []route{
 	{"GET", editEmailPath, (*call).editEmailPage, true},
 	{"POST", editEmailPost, (*call).editEmail, true},
 	{"POST", sessionsPost, (*call).endSessions, true},
+
+	{"GET", passkeyURLs, (*call).passkeyEndpoints, false},
+	{"POST", signInPasskeyPost, (*call).signInByPasskey, false},
+	{"GET", passkeysPath, (*call).passkeysPage, true},
+	{"GET", addPasskeyPath, (*call).addPasskeyPage, true},
+	{"POST", addPasskeyPost, (*call).addPasskey, true},
+	{"GET", editPasskeyPath, (*call).editPasskeyPage, true},
+	{"POST", editPasskeyPost, (*call).editPasskey, true},
+	{"GET", dropPasskeyPath, (*call).dropPasskeyPage, true},
+	{"POST", dropPasskeyPost, (*call).dropPasskey, true},
+	{"GET", proofPath, (*call).proofPage, true},
+	{"POST", proofPost, (*call).prove, true},
 
 	{"GET", authorizePath, (*call).authorize, false},
 	{"GET", connectPath, (*call).connectPage, false},
@@ -253,7 +279,8 @@ func methods(known map[string]route) string {
 // atRoot answers for the root of a host whose store views all have a path of their own: nobody has chosen a view yet, so
 // here Accept-Language does.
 func (c *call) atRoot() (to string, ok bool) {
-	if c.stores == nil || (c.r.URL.Path != "/" && c.r.URL.Path != changePasswordURL) {
+	to, known := map[string]string{"/": signInPath, changePasswordURL: editPath, passkeyURLs: passkeyURLs}[c.r.URL.Path]
+	if c.stores == nil || !known {
 		return "", false
 	}
 	var views []*shop.View
@@ -270,10 +297,7 @@ func (c *call) atRoot() (to string, ok bool) {
 	if i, ok := lang.Match(c.r.Header.Get("Accept-Language"), locales); ok {
 		view = views[i]
 	}
-	if c.r.URL.Path == "/" {
-		return view.Path(signInPath), true
-	}
-	return view.Path(editPath), true
+	return view.Path(to), true
 }
 
 // front is the root of a store view.
@@ -293,8 +317,10 @@ func (c *call) asCustomer(handle func(*call) error) error {
 	signed, err := c.who()
 	if fault.Is(err, fault.Unauthenticated) {
 		to := c.view.Path(signInPath)
-		if c.path == editPath {
-			to += "?next=edit"
+		for next, path := range afterSignIn {
+			if c.path == path {
+				to += "?next=" + next
+			}
 		}
 		if !c.jar.Get(c.r, sessionCookie).IsEmpty() {
 			c.jar.Drop(c.w, sessionCookie)

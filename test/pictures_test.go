@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rekeyhq/rekey/db/dbtest"
 )
 
 // looks are the ways in which every page is drawn.
@@ -67,6 +69,16 @@ func TestDrawEveryPage(t *testing.T) {
 			draw(sc.name, func(b *tab) { sc.show(other, b) })
 		}
 	})
+	passkeys := newStage(t, dbtest.SQLite) // at a host that browsers make passkeys for
+	for chapter, front := range map[string]string{"passkeys-en": passkeys.front, "passkeys-fr": passkeys.front + "/fr"} {
+		st := *passkeys
+		st.front = front
+		album.chapter(chapter, func(_ *testing.T, draw drawing) {
+			for _, sc := range passkeyScenes {
+				draw(sc.name, func(b *tab) { sc.show(&st, b) })
+			}
+		})
+	}
 	album.chapter("mailbox", func(t *testing.T, draw drawing) {
 		draw("list", func(b *tab) { b.visit(d.mailbox) })
 		draw("letter", func(b *tab) { b.visit(d.mailbox + "/messages/" + d.letters()[0].ID) })

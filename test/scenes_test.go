@@ -154,6 +154,9 @@ func (st *stage) openCustomer(b *tab) {
 func newStage(t *testing.T, engine string) *stage {
 	t.Helper()
 	s := newStore(t, engine)
+	s.atLocalhost()
+	s.rekey("", "store-view", "create", "--website", "base", "--code", "fr", "--name", "Français", "--locale", "fr_FR", "--base-url", s.url+"/fr", "--dev",
+		"--logo-text", "Maison Lune", "--sender-name", "Maison Lune", "--sender-email", "bonjour@lune.example")
 	s.rekey("", "config", "set", "customer/password/min_time_between_password_reset_requests", "0")
 	s.rekey("", "config", "set", "customer/password/max_number_password_reset_requests", "0")
 	s.rekey("", "config", "set", "customer/password/max_requests_per_client", "0")

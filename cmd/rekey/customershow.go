@@ -45,6 +45,7 @@ type customerRow struct {
 	ResetRefused      string       `json:"reset_refused,omitempty"` // why none can be sent at all
 	Sessions          []sessionRow `json:"sessions"`
 	Tokens            []tokenRow   `json:"tokens"`
+	Passkeys          []passkeyRow `json:"passkeys"`
 	Timeline          []stepRow    `json:"timeline"`
 }
 
@@ -61,6 +62,14 @@ type tokenRow struct {
 	Holder     string     `json:"holder"`
 	CreatedAt  *time.Time `json:"created_at"`
 	ExpiresAt  *time.Time `json:"expires_at"`
+	LastUsedAt *time.Time `json:"last_used_at"`
+}
+
+type passkeyRow struct {
+	ID         string     `json:"id"`
+	Name       string     `json:"name"`
+	Host       string     `json:"host"` // that it is good for
+	CreatedAt  *time.Time `json:"created_at"`
 	LastUsedAt *time.Time `json:"last_used_at"`
 }
 
@@ -105,7 +114,7 @@ func describe(ctx context.Context, h *app.House, stores *shop.Snapshot, c custom
 	row := customerRow{ID: c.ID, Email: c.Email, Firstname: c.Firstname, Lastname: c.Lastname, Website: websiteCode(stores, c.WebsiteID),
 		Active: c.Active, Confirmed: c.Confirmed(), HasPassword: c.HasPassword(), CreatedAt: moment(c.CreatedAt),
 		LastSignInAt: moment(c.LastSignInAt), PasswordChangedAt: moment(c.PasswordChangedAt), NextResetAt: moment(next),
-		Sessions: []sessionRow{}, Tokens: []tokenRow{}, Timeline: []stepRow{}}
+		Sessions: []sessionRow{}, Tokens: []tokenRow{}, Passkeys: []passkeyRow{}, Timeline: []stepRow{}}
 	if refused {
 		row.ResetRefused = refusal.Text
 	}
@@ -139,6 +148,13 @@ func describe(ctx context.Context, h *app.House, stores *shop.Snapshot, c custom
 		}
 		for _, t := range tokens {
 			row.Tokens = append(row.Tokens, tokenRow{t.ID.String(), t.Holder, moment(t.CreatedAt), moment(t.ExpiresAt), moment(t.LastUsedAt)})
+		}
+		passkeys, err := signin.Passkeys(ctx, tx, c.ID)
+		if err != nil {
+			return err
+		}
+		for _, p := range passkeys {
+			row.Passkeys = append(row.Passkeys, passkeyRow{p.ID.String(), p.Name, p.Host, moment(p.CreatedAt), moment(p.LastUsedAt)})
 		}
 		steps, err := recovery.Timeline(ctx, tx, c, false)
 		for _, s := range steps {
@@ -185,6 +201,16 @@ func (r customerRow) print(sh shell) error {
 		t := newTable(sh.out)
 		for _, k := range r.Tokens {
 			t.row("  "+at(k.CreatedAt), k.Holder, "until "+at(k.ExpiresAt))
+		}
+		if err := t.end(); err != nil {
+			return err
+		}
+	}
+	if len(r.Passkeys) > 0 {
+		fmt.Fprintln(sh.out, "\nPasskeys")
+		t := newTable(sh.out)
+		for _, p := range r.Passkeys {
+			t.row("  "+at(p.CreatedAt), p.Name, p.Host, "used "+at(p.LastUsedAt))
 		}
 		if err := t.end(); err != nil {
 			return err
