@@ -11,9 +11,8 @@ import (
 
 // Fields of a form that a script fills in with what the browser's passkey says.
 const (
-	passkeyTicketField = "ticket"
-	passkeyField       = "passkey"
-	keepField          = "keep_passkeys"
+	passkeyField = "passkey"
+	keepField    = "keep_passkeys"
 )
 
 // passkeyForm is such a form. Pages show it where a script has found that the browser has passkeys.
@@ -37,7 +36,7 @@ func (c *call) passkeyForm(p page, action, act, submit string, a signin.Ask) *pa
 
 // answer reads what came back. The form key names the browser: a ticket is good in the one that was asked.
 func (c *call) answer(form web.Values) signin.Answer {
-	return signin.Answer{Ticket: form.Secret(passkeyTicketField), Response: form.Get(passkeyField), Browser: web.FormKey(c.w, c.r, c.jar.Secure)}
+	return signin.Answer{Ticket: form.Secret(ticketField), Response: form.Get(passkeyField), Browser: web.FormKey(c.w, c.r, c.jar.Secure)}
 }
 
 // signInPasskey is the form to sign in by passkey, or nil. No address is typed and nobody is looked up for it.
@@ -54,7 +53,7 @@ func (c *call) signInPasskey(p page, next string) (*passkeyForm, error) {
 }
 
 func (c *call) signInByPasskey() error {
-	form, err := web.Form(c.r, passkeyTicketField, passkeyField, "next")
+	form, err := web.Form(c.r, ticketField, passkeyField, "next")
 	if err != nil {
 		return err
 	}
