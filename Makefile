@@ -3,7 +3,7 @@
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check race bench docs screenshots clean
+.PHONY: help run build test check failover race bench docs screenshots clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ check: ## the fast loop: format, vet, staticcheck, unit tests on SQLite
 
 test: ## everything: both engines, the whole program, a real browser; installs what is missing
 	@scripts/test.sh
+
+failover: ## kill the primary of a PostgreSQL pair under load, and see what was promised; installs Patroni
+	@scripts/failover.sh
 
 race: ## unit tests under the race detector (needs a C compiler)
 	@CGO_ENABLED=1 REKEY_TEST_ENGINES=sqlite go test -short -race ./...

@@ -33,7 +33,7 @@ var floors = [][]string{
 	{"customer"},                       // people who buy
 	{"admin"},                          // people who run the store
 	{"mail", "limit", "shop", "audit"}, // records
-	{"db", "secret", "fault", "lang"},  // ground
+	{"db", "secret", "fault", "lang", "passkey"}, // ground
 }
 
 // testSupport may be imported by tests on every floor, and by nothing else.
@@ -55,12 +55,12 @@ var owners = map[string]string{
 	"customers": "customer", "registrations": "customer", "customer_standing": "customer",
 	"customer_addresses": "customer", "email_changes": "customer", "cutoffs": "customer", "admin_standing": "admin",
 	"admins": "admin", "admin_sessions": "admin", "admin_codes": "admin", "admin_links": "admin",
-	"sessions":     "signin",
+	"sessions": "signin", "passkeys": "signin", "passkey_challenges": "signin", "admin_passkeys": "admin",
 	"integrations": "token", "tokens": "token", "token_holders": "token",
 	"oauth1_handshakes": "token", "oauth1_nonces": "token",
 	"oauth2_clients": "token",
-	"links":          "recovery",
-	"webhooks":       "webhook", "deliveries": "webhook", "webhook_listeners": "webhook",
+	"links":          "recovery", "codes": "recovery", "objections": "recovery",
+	"webhooks": "webhook", "deliveries": "webhook", "webhook_listeners": "webhook",
 	"incidents": "incident", "incident_customers": "incident", "incident_addresses": "incident",
 	"alarms": "puzzle", "spent_puzzles": "puzzle",
 	"audit_news": "audit", "letter_standing": "mail",

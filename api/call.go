@@ -197,17 +197,15 @@ func (c *call) identify(scope string) (err error) {
 	if fault.Is(err, fault.Unauthenticated) {
 		return notAuthorized()
 	}
+	elsewhere := c.bearer.WebsiteID != c.view.WebsiteID
+	if err == nil && elsewhere && c.named {
+		err = notAuthorized() // before its scope is judged: another website's token is nothing here, and reads like nothing
+	}
 	if err == nil {
 		err = c.granted(scope)
 	}
-	if err != nil {
+	if err != nil || !elsewhere {
 		return err
-	}
-	if c.bearer.WebsiteID == c.view.WebsiteID {
-		return nil
-	}
-	if c.named {
-		return notAuthorized()
 	}
 	owner, err := c.owner()
 	if err != nil {

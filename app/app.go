@@ -161,7 +161,7 @@ func (s *server) checkStores(ctx context.Context) error {
 		}
 		s.Log.Log(ctx, level, finding.Text, "remedy", finding.Fix)
 	}
-	s.warn()
+	s.warn(ctx)
 	return nil
 }
 

@@ -96,7 +96,10 @@ func refusePlainHTTP(stores *shop.Snapshot) error {
 }
 
 // warn tells what may be meant but is rarely right.
-func (s *server) warn() {
+func (s *server) warn(ctx context.Context) {
+	if forgets, err := s.house.DB.MayForget(ctx); err == nil && forgets {
+		s.Log.Warn("no standby has to confirm what is written: a failover may bring back used links and ended sessions", "remedy", "synchronous_mode: true (Patroni), or synchronous_standby_names")
+	}
 	if s.SMTP == "" {
 		s.Log.Warn("no mail server was given, so this node only queues letters", "remedy", "--smtp smtp://user:password@host:587")
 	}

@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 	"syscall"
+
+	"golang.org/x/net/netutil"
 )
 
 // Addresses are where the server listens, as base URLs without a slash at the end; "" where it does not.
@@ -71,6 +73,7 @@ func (c *Config) listen() (l listeners, at Addresses, err error) {
 			return listeners{}, Addresses{}, explainListen(w, bindErr)
 		}
 		base := baseOf(w.address, bound)
+		bound = netutil.LimitListener(bound, mostClients())
 		switch w.flag {
 		case listenFlag:
 			l.main, at.Storefront = bound, base
@@ -86,6 +89,20 @@ func (c *Config) listen() (l listeners, at Addresses, err error) {
 		at.Console = at.Storefront + "/admin"
 	}
 	return l, at, nil
+}
+
+const (
+	maxClients = 8192 // connections of one listener; beyond, they wait in the kernel until one ends, which takes seconds
+	ownFiles   = 96   // descriptors that clients cannot take from the database, the mail and the listeners
+)
+
+// mostClients is how many connections a listener may have at once under the limits that this process runs with.
+func mostClients() int {
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+		return maxClients
+	}
+	return int(min(maxClients, max(files.Cur, 2*ownFiles)-ownFiles))
 }
 
 func explainListen(w wanted, err error) error {

@@ -26,13 +26,19 @@ const (
 	ResetSentByStore  = "password_reset.sent_by_store"
 	ResetLimited      = "password_reset.limited"
 	LinkOpened        = "password_reset.link_opened"
+	CodeTyped         = "password_reset.code_typed"
 	ResetCompleted    = "password_reset.completed"
 	PasswordChanged   = "password.changed"
+	Objected          = "customer.objected"    // "It wasn't me" was pressed in a letter
+	HoldLifted        = "customer.hold_lifted" // by the right password
 	SessionStarted    = "session.started"
 	SessionEnded      = "session.ended"
 	SessionsEnded     = "sessions.ended"
 	SignInFailed      = "signin.failed"
 	SignInLocked      = "signin.locked"
+	PasskeyAdded      = "passkey.added"
+	PasskeyRemoved    = "passkey.removed"
+	PasskeyRefused    = "passkey.refused"
 	Unlocked          = "customer.unlocked"
 	TokenIssued       = "token.issued"
 	TokensRevoked     = "tokens.revoked"
@@ -64,6 +70,10 @@ const (
 	WebhookDeleted    = "webhook.deleted"
 	WebhookReplayed   = "webhook.replayed"
 
+	SignInCodeRequested = "signin.code_requested"
+	SignedInByLetter    = "signin.by_letter"
+	CodeRefused         = "code.refused" // what was typed was no code of that browser's; the detail "for" says of which kind
+
 	ProtectionStarted = "protection.started" // shoppers of a website are asked for a proof of work
 	ProtectionEnded   = "protection.ended"
 
@@ -83,12 +93,13 @@ const (
 
 // Actions lists every action, for filters.
 func Actions() []string {
-	return []string{ResetRequested, ResetSentByStore, ResetLimited, LinkOpened, ResetCompleted, PasswordChanged, SessionStarted,
-		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, Unlocked, TokenIssued, TokensRevoked, Registered,
+	return []string{ResetRequested, ResetSentByStore, ResetLimited, LinkOpened, CodeTyped, ResetCompleted, PasswordChanged, SessionStarted,
+		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, SignInCodeRequested, SignedInByLetter, CodeRefused, Unlocked, TokenIssued, TokensRevoked, Registered,
 		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, BreachedImported, BreachedRemoved, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
+		PasskeyAdded, PasskeyRemoved, PasskeyRefused,
 		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, AdminResetAsked, AdminReset, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
 		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientChanged, ClientDeleted, IntegrationChanged,
-		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated,
+		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated, Objected, HoldLifted,
 		ProtectionStarted, ProtectionEnded}
 }
 

@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rekeyhq/rekey/admin"
@@ -21,8 +22,10 @@ type customerPage struct {
 	Customer      customer.Customer
 	Website, View string
 	Locked        bool
+	Held, Kept    bool // resets, or the address, after "It wasn't me"
 	Sessions      []signin.Session
 	Tokens        []token.Token
+	Passkeys      string // their names, "" for none
 	Story         []step
 	All           string // address of the story with the steps of every day; "" when they are shown
 	Back          string
@@ -66,7 +69,10 @@ func (c *call) customer() error {
 			return err
 		}
 	}
-	if p.Locked && c.may(admin.UnlockCustomer) {
+	if p.Held && p.Reset != "" {
+		p.ResetNote = strings.TrimSpace("Requests at the storefront send no letter for now. Reset Password here does. " + p.ResetNote)
+	}
+	if (p.Locked || p.Held || p.Kept) && c.may(admin.UnlockCustomer) {
 		p.Unlock = customerURL(id, "unlock", list)
 	}
 	if c.may(admin.ForceSignIn) {
@@ -89,13 +95,22 @@ func (c *call) gather(id int64, everything bool, p *customerPage) error {
 		if p.Customer, err = customer.Reach(ctx, tx, c.permit.Covers, id); err != nil {
 			return err
 		}
-		p.Locked = p.Customer.Locked(now)
+		p.Locked, p.Held, p.Kept = p.Customer.Locked(now), p.Customer.Held(now), p.Customer.ChangesHeld(now)
 		if p.Sessions, err = signin.List(ctx, tx, id, db.ID{}); err != nil {
 			return err
 		}
 		if p.Tokens, err = token.ListOf(ctx, tx, id); err != nil {
 			return err
 		}
+		passkeys, err := signin.Passkeys(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		var names []string
+		for _, k := range passkeys {
+			names = append(names, k.Name)
+		}
+		p.Passkeys = listed(names)
 		steps, err := recovery.Timeline(ctx, tx, p.Customer, everything)
 		p.Story = story(steps, c.may(admin.ViewLetters))
 		return err
@@ -142,7 +157,7 @@ func (c *call) resetPassword() error {
 	return c.done(customerURL(id, "", listState(c.r)), n)
 }
 
-// unlock ends a lock-out.
+// unlock ends a lock-out, and the holds after "It wasn't me".
 func (c *call) unlock() error {
 	id, err := c.number()
 	if err != nil {

@@ -63,7 +63,7 @@ func open(t *testing.T, d *db.DB, clock func() time.Time) *house {
 	}
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelError}))
 	h := &house{t: t, db: d, shop: &shop.Shop{DB: d}, clock: clock, hasher: secret.NewHasher(secret.Params{Memory: 64, Time: 1, Threads: 1}, 2)}
-	h.signin = &signin.Service{DB: d, Hasher: h.hasher}
+	h.signin = &signin.Service{DB: d, Shop: h.shop, Hasher: h.hasher, Key: key}
 	h.admins = &admin.Service{DB: d, Shop: h.shop, Hasher: h.hasher, Key: key}
 	h.recovery = &recovery.Service{DB: d, Shop: h.shop, Hasher: h.hasher, Key: key, SignIn: h.signin}
 	door := &console.Console{DB: d, Shop: h.shop, Admins: h.admins, SignIn: h.signin, Tokens: &token.Service{DB: d, SignIn: h.signin, Shop: h.shop, Key: key}, Recovery: h.recovery, Log: log,

@@ -12,13 +12,19 @@ var actions = map[string]string{
 	audit.ResetSentByStore:  "Password reset sent by the store",
 	audit.ResetLimited:      "Password reset asked for too often",
 	audit.LinkOpened:        "Recovery link opened",
+	audit.CodeTyped:         "Code of a recovery letter typed",
 	audit.ResetCompleted:    "Password changed with a recovery link",
 	audit.PasswordChanged:   "Password changed",
+	audit.Objected:          "“It wasn't me” pressed in a letter",
+	audit.HoldLifted:        "Hold of resets ended by the password",
 	audit.SessionStarted:    "Customer signed in",
 	audit.SessionEnded:      "Customer signed out",
 	audit.SessionsEnded:     "Customer signed out elsewhere",
 	audit.SignInFailed:      "Wrong password",
 	audit.SignInLocked:      "Wrong password; signing in is paused",
+	audit.PasskeyAdded:      "Passkey added",
+	audit.PasskeyRemoved:    "Passkey removed",
+	audit.PasskeyRefused:    "Passkey refused",
 	audit.Unlocked:          "Customer unlocked",
 	audit.TokenIssued:       "Token issued",
 	audit.TokensRevoked:     "Tokens revoked",
@@ -49,6 +55,10 @@ var actions = map[string]string{
 	audit.WebhookChanged:    "Webhook changed",
 	audit.WebhookDeleted:    "Webhook deleted",
 	audit.WebhookReplayed:   "Event sent again",
+
+	audit.SignInCodeRequested: "Code to sign in asked for",
+	audit.SignedInByLetter:    "Customer signed in by letter",
+	audit.CodeRefused:         "Wrong code typed",
 
 	audit.IncidentStarted:   "Incident started",
 	audit.IncidentPaused:    "Incident paused",
@@ -120,16 +130,43 @@ func storyStep(action, outcome string, who audit.Actor, detail map[string]string
 		return "Password reset sent by " + actorName(who), quiet
 	case audit.LinkOpened:
 		return "Link opened", quiet
+	case audit.CodeTyped:
+		return "Code of the letter typed in the browser that asked", quiet
+	case audit.SignInCodeRequested:
+		if outcome != "" {
+			return "Asked for a code to sign in again, too soon: no further letter", careful
+		}
+		return "Asked for a code to sign in", quiet
+	case audit.SignedInByLetter:
+		return "Signed in with the code of the letter", good
+	case audit.CodeRefused:
+		return "Wrong code typed", careful
 	case audit.ResetCompleted:
 		return "Password changed with the link" + andEnded(detail), good
 	case audit.PasswordChanged:
+		if detail["how"] == "passkey" {
+			return "Password changed in the account, confirmed with a passkey" + andEnded(detail), good
+		}
 		return "Password changed in the account" + andEnded(detail), good
 	case audit.SignInFailed:
 		return "Wrong password", careful
 	case audit.SignInLocked:
 		return "Wrong password; signing in is paused", bad
+	case audit.PasskeyAdded:
+		return "Passkey added", careful
+	case audit.PasskeyRemoved:
+		return "Passkey removed", quiet
+	case audit.PasskeyRefused:
+		if detail["why"] == "copied" {
+			return "Passkey refused: its count went backwards, so there may be a copy of it", bad
+		}
+		return "Passkey refused", careful
 	case audit.Unlocked:
 		return "Unlocked by " + actorName(who), good
+	case audit.Objected:
+		return objected(detail), bad
+	case audit.HoldLifted:
+		return "Knows the password: resets are no longer on hold", good
 	case audit.IncidentTreated:
 		if detail["password"] != "" {
 			return "The store demands a new password" + andEnded(detail), careful
@@ -143,6 +180,9 @@ func storyStep(action, outcome string, who audit.Actor, detail map[string]string
 	case audit.SessionsEnded:
 		return "Signed out everywhere else" + andEnded(detail), quiet
 	case audit.SessionStarted:
+		if detail["with"] == "passkey" {
+			return "Signed in with a passkey", quiet
+		}
 		return "Signed in", quiet
 	case audit.SessionEnded:
 		return "Signed out", quiet
@@ -158,11 +198,24 @@ func storyStep(action, outcome string, who audit.Actor, detail map[string]string
 	return actionName(action), quiet
 }
 
+// objected tells what “It wasn't me” was pressed in, and what it did.
+func objected(detail map[string]string) string {
+	text := "“It wasn't me”, pressed in the letter “" + letterName(detail["letter"]) + "”" + andEnded(detail)
+	for _, one := range []struct{ key, done string }{
+		{"password", "the password was put out of use"}, {"hold_resets", "resets are on hold"}, {"hold_changes", "the address is kept"},
+	} {
+		if detail[one.key] != "" {
+			text += "; " + one.done
+		}
+	}
+	return text
+}
+
 // andEnded adds what an act ended: ": 2 tokens revoked, 1 session ended".
 func andEnded(detail map[string]string) string {
 	var parts []string
 	for _, one := range []struct{ key, what, done string }{
-		{"tokens", "token", " revoked"}, {"sessions", "session", " ended"},
+		{"tokens", "token", " revoked"}, {"sessions", "session", " ended"}, {"passkeys", "passkey", " removed"},
 	} {
 		if n, err := strconv.ParseInt(detail[one.key], 10, 64); err == nil && n > 0 {
 			parts = append(parts, counted(n, one.what)+one.done)

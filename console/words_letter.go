@@ -7,6 +7,7 @@ import (
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/recovery"
+	"github.com/rekeyhq/rekey/signin"
 )
 
 // The tones of a state: the colour of its dot, beside the word.
@@ -21,15 +22,20 @@ const (
 // letterKinds names the kinds of letter, in the order of the filter.
 var letterKinds = [][2]string{
 	{recovery.ForgotLetter, "Password reset"},
+	{recovery.SignInLetter, "Code to sign in"},
 	{recovery.StoreLetter, "Password reset, sent by the store"},
 	{recovery.ChangedLetter, "Password changed"},
 	{recovery.RequiredLetter, "New password required"},
 	{recovery.SignedOutLetter, "Signed out by the store"},
+	{recovery.SecureLetter, "New password after an objection"},
+	{recovery.ReportLetter, "Objection, told to the store"},
 	{recovery.EmailChangeLetter, "New address"},
 	{recovery.EmailNoticeLetter, "New address requested"},
 	{recovery.EmailChangedNote, "Address changed"},
 	{admin.ResetLetter, "Administrator's password reset"},
 	{admin.ChangedLetter, "Administrator's sign-in changed"},
+	{signin.PasskeyAddedLetter, "Passkey added"},
+	{signin.PasskeyRemovedLetter, "Passkey removed"},
 	{customer.RegistrationLetter, "New account"},
 	{customer.WelcomeLetter, "Welcome"},
 }

@@ -34,6 +34,7 @@ type Customer struct {
 	Active                                             bool
 	ConfirmedAt, CreatedAt, UpdatedAt                  time.Time
 	LastSignInAt, LockedUntil, PasswordChangedAt       time.Time
+	ResetsHeldUntil, ChangesHeldUntil                  time.Time // after "It wasn't me"; see Held
 	SessionGeneration, TokenGeneration, LinkGeneration int64
 	Profile
 	canonical string
@@ -73,7 +74,7 @@ type Service struct {
 	// deleting the account: apps that hold some are then told too, by a floor above.
 	TokensEnded func(ctx context.Context, tx *db.Tx, id, generation int64) error
 	// Erased, if set, is called in the transaction that deletes an account, for what floors above keep about the customer.
-	Erased func(ctx context.Context, tx *db.Tx, id int64) error
+	Erased func(ctx context.Context, tx *db.Tx, c Customer) error
 }
 
 func (s *Service) tokensEnded(ctx context.Context, tx *db.Tx, c Customer) error {
@@ -86,7 +87,7 @@ func (s *Service) tokensEnded(ctx context.Context, tx *db.Tx, c Customer) error 
 const columns = `id, website_id, store_view_id, email, email_canon, firstname, lastname, COALESCE(password_hash, ''),
 	password_changed_at, active, confirmed_at, session_generation, token_generation, link_generation, locked_until,
 	last_sign_in_at, created_at, updated_at, prefix, middlename, suffix, gender, date_of_birth, taxvat, subscribed, group_id,
-	custom_attributes, default_billing, default_shipping, password_void`
+	custom_attributes, default_billing, default_shipping, password_void, resets_held_until, changes_held_until`
 
 func scan(row db.Scanner) (Customer, error) {
 	var c Customer
@@ -96,7 +97,8 @@ func scan(row db.Scanner) (Customer, error) {
 		db.IntoTime(&c.PasswordChangedAt), &c.Active, db.IntoTime(&c.ConfirmedAt), &c.SessionGeneration, &c.TokenGeneration,
 		&c.LinkGeneration, db.IntoTime(&c.LockedUntil), db.IntoTime(&c.LastSignInAt), db.IntoTime(&c.CreatedAt), db.IntoTime(&c.UpdatedAt),
 		&c.Prefix, &c.Middlename, &c.Suffix, &c.Gender, &c.DateOfBirth, &c.TaxVat, &c.Subscribed, &c.GroupID, &custom,
-		db.IntoInt(&c.DefaultBilling), db.IntoInt(&c.DefaultShipping), &void)
+		db.IntoInt(&c.DefaultBilling), db.IntoInt(&c.DefaultShipping), &void, db.IntoTime(&c.ResetsHeldUntil),
+		db.IntoTime(&c.ChangesHeldUntil))
 	if void {
 		c.hash, c.void = "", c.hash
 	}
@@ -185,10 +187,10 @@ func exists() error {
 	return e
 }
 
-// SetPassword stores the hash of a new password for the account as it was read in c. It ends every recovery link and
-// the lock of the account in the same statement; proven says that a link mailed to the address was used. If the password
-// has been replaced since c was read, nothing happens: of several at once one wins. Sessions and tokens are the caller's
-// to end. Errors: fault Conflict.
+// SetPassword stores the hash of a new password for the account as it was read in c. It ends every recovery link, the
+// lock and the hold of resets in the same statement; proven says that a link mailed to the address was used, which ends the hold
+// of changes too. If the password has been replaced since c was read, nothing happens: of several at once one wins. Sessions and
+// tokens are the caller's to end. Errors: fault Conflict.
 func SetPassword(ctx context.Context, tx *db.Tx, c Customer, hash string, proven bool) error {
 	now, err := tx.Now(ctx)
 	if err != nil {
@@ -199,7 +201,8 @@ func SetPassword(ctx context.Context, tx *db.Tx, c Customer, hash string, proven
 		confirmed = now
 	}
 	n, err := tx.Exec(ctx, `UPDATE customers SET password_hash = $3, password_changed_at = $4, link_generation = link_generation + 1,
-		locked_until = NULL, confirmed_at = COALESCE(confirmed_at, $5), updated_at = $4, password_void = FALSE
+		locked_until = NULL, confirmed_at = COALESCE(confirmed_at, $5), updated_at = $4, password_void = FALSE,
+		resets_held_until = NULL, changes_held_until = CASE WHEN $5 IS NULL THEN changes_held_until END
 		WHERE id = $1 AND link_generation = $2 AND active`,
 		c.ID, c.LinkGeneration, hash, db.Micro(now), db.Micro(confirmed))
 	if err == nil && n == 0 {

@@ -98,7 +98,10 @@ func MakeEmailChange(ctx context.Context, tx *db.Tx, e EmailChange) error {
 	case n == 0:
 		return noEmailChange()
 	}
-	_, err = tx.Exec(ctx, "DELETE FROM email_changes WHERE customer_id = $1", c.ID)
+	n, err = tx.Exec(ctx, "DELETE FROM email_changes WHERE customer_id = $1", c.ID)
+	if err == nil && n == 0 {
+		return noEmailChange() // cancelled since it was read
+	}
 	return err
 }
 

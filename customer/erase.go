@@ -56,7 +56,7 @@ func (s *Service) erase(ctx context.Context, id int64, covers func(websiteID int
 			return err
 		}
 		if s.Erased != nil {
-			if err := s.Erased(ctx, tx, id); err != nil {
+			if err := s.Erased(ctx, tx, c); err != nil {
 				return err
 			}
 		}

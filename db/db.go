@@ -6,7 +6,10 @@
 //   - On SQLite, concurrent writes share one commit: each closure runs in its own savepoint of one transaction and is
 //     answered after the commit, so that many writers cost one fsync (group commit). PostgreSQL does this itself.
 //   - One clock judges expiry: the database's on PostgreSQL, the process's on SQLite, which has one process.
-//   - A caller waits for a connection for a bounded time, then gets ErrUnavailable.
+//   - A caller waits for a connection for a bounded time, then gets ErrUnavailable; no statement on PostgreSQL outlives its
+//     transaction's time, whatever became of the server.
+//   - Of several PostgreSQL servers the primary is used, for reading too; after a failover the new one is found without
+//     a restart.
 //   - The other packages never ask which engine runs; where one statement must differ, a method of Tx gives the words.
 package db
 
@@ -48,6 +51,8 @@ type DB struct {
 	clock  func() time.Time
 	path   string // of the SQLite file, else ""
 	group  *group // SQLite's writer, else nil
+
+	several bool // the address names more than one PostgreSQL server
 }
 
 // Open opens "sqlite:PATH" or "postgres://…", checks that it is durable, and brings the schema up to date unless
@@ -128,21 +133,36 @@ func (d *DB) Write(ctx context.Context, f func(*Tx) error) error {
 func (d *DB) Read(ctx context.Context, f func(*Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, WriteTimeout)
 	defer cancel()
-	conn, err := d.conn(ctx, d.read)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
 	o := &sql.TxOptions{ReadOnly: true}
 	if d.engine == postgresEngine {
 		o.Isolation = sql.LevelRepeatableRead
 	}
-	t, err := conn.BeginTx(ctx, o)
+	conn, t, err := d.begin(ctx, d.read, o)
 	if err != nil {
 		return d.name(err)
 	}
+	defer conn.Close()
 	defer t.Rollback() // a reader has nothing to commit
-	return d.name(f(&Tx{tx: t, db: d}))
+	return d.name(newTx(ctx, d, t).run(f))
+}
+
+// begin takes a connection and begins a transaction on it. A connection may have died while it waited in the pool: nothing
+// was asked of it yet, so the next one is taken.
+func (d *DB) begin(ctx context.Context, pool *sql.DB, o *sql.TxOptions) (*sql.Conn, *sql.Tx, error) {
+	for try := 1; ; try++ {
+		conn, err := d.conn(ctx, pool)
+		if err != nil {
+			return nil, nil, err
+		}
+		t, err := conn.BeginTx(ctx, o)
+		if err == nil {
+			return conn, t, nil
+		}
+		conn.Close()
+		if ctx.Err() != nil || !broken(err) || try > pool.Stats().MaxOpenConnections {
+			return nil, nil, err
+		}
+	}
 }
 
 // conn waits for a connection no longer than AcquireTimeout.

@@ -2,9 +2,11 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 
@@ -47,11 +49,25 @@ func unavailable(err error) bool {
 		case "08", "53", "57", "58", "40": // connection, resources, operator's hand or time-out, system, rollback
 			return true
 		}
-		return pg.Code == "25006" || pg.Code == "55P03" // read-only (a standby), lock time-out
+		return isReadOnly(err) || pg.Code == "55P03" // read-only (a standby), lock time-out
 	}
+	return broken(err) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// broken tells whether err says that the connection cannot be made or has ended.
+func broken(err error) bool {
 	var connect *pgconn.ConnectError
 	var network net.Error
-	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) ||
-		errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "conn closed") ||
-		strings.Contains(err.Error(), "unexpected EOF")
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code[:2] == "08" || pg.Code[:3] == "57P" // the operator's hand
+	}
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
+		errors.Is(err, io.EOF) || strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "unexpected EOF")
+}
+
+// isReadOnly tells whether a write was refused because the server, or the transaction, only reads.
+func isReadOnly(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "25006"
 }

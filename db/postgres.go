@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 )
 
 const (
@@ -25,6 +25,9 @@ func (d *DB) openPostgres(ctx context.Context, rawURL string, o Options) error {
 	if err != nil {
 		return fmt.Errorf("the PostgreSQL address cannot be read: %s", Redact(rawURL))
 	}
+	if err := checkTarget(rawURL); err != nil {
+		return err
+	}
 	set := func(name, value string) {
 		if _, given := config.RuntimeParams[name]; !given {
 			config.RuntimeParams[name] = value
@@ -36,9 +39,13 @@ func (d *DB) openPostgres(ctx context.Context, rawURL string, o Options) error {
 	set("lock_timeout", "5000")
 	set("idle_in_transaction_session_timeout", "30000")
 	config.ConnectTimeout = AcquireTimeout
+	config.DialFunc = dial
+	config.ValidateConnect = beginsOnPrimary
 
 	d.engine = postgresEngine
-	d.write = stdlib.OpenDB(*config)
+	servers := newHosts(config)
+	d.several = len(servers.each) > 1
+	d.write = sql.OpenDB(servers)
 	d.read = d.write // one pool: security decisions read the primary
 	most := o.MaxConns
 	if most <= 0 {
@@ -74,8 +81,24 @@ func (d *DB) checkPostgres(ctx context.Context) error {
 		if value == "off" {
 			return fmt.Errorf("PostgreSQL runs with %s=off and would forget acknowledged writes in a crash; set it to on", setting)
 		}
+		if value == "local" && d.several {
+			return errors.New("PostgreSQL runs with synchronous_commit=local and would forget acknowledged writes in a failover; set it to on")
+		}
 	}
 	return nil
+}
+
+// MayForget tells whether the address names several servers while no standby has to confirm a write before it is
+// acknowledged, so that a failover could lose some.
+func (d *DB) MayForget(ctx context.Context) (bool, error) {
+	if !d.several {
+		return false, nil
+	}
+	var standbys string
+	err := d.Read(ctx, func(tx *Tx) error {
+		return tx.Row(ctx, "SELECT current_setting('synchronous_standby_names')").Scan(&standbys)
+	})
+	return err == nil && standbys == "", err
 }
 
 func (d *DB) writePostgres(ctx context.Context, f func(*Tx) error) error {
@@ -99,18 +122,28 @@ func (d *DB) writePostgres(ctx context.Context, f func(*Tx) error) error {
 func (d *DB) writeOnce(ctx context.Context, f func(*Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, WriteTimeout)
 	defer cancel()
-	conn, err := d.conn(ctx, d.write)
+	conn, t, err := d.begin(ctx, d.write, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	t, err := conn.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
-	if err != nil {
-		return err
+	defer t.Rollback() // after a commit it does nothing
+	if err = newTx(ctx, d, t).run(f); err == nil {
+		err = t.Commit()
 	}
-	defer t.Rollback()
-	if err := f(&Tx{tx: t, db: d}); err != nil {
-		return err
+	if isReadOnly(err) {
+		t.Rollback() // its error would be the same one
+		leaveStandby(ctx, conn)
 	}
-	return t.Commit()
+	return err
+}
+
+// leaveStandby gives a connection up that leads to a standby, whoever brought it there, so that the next one looks for
+// the primary.
+func leaveStandby(ctx context.Context, conn *sql.Conn) {
+	var follows bool
+	if err := conn.QueryRowContext(ctx, "SELECT pg_is_in_recovery()").Scan(&follows); err == nil && !follows {
+		return // the primary, read-only for a while
+	}
+	conn.Raw(func(any) error { return driver.ErrBadConn }) // the pool forgets it
 }

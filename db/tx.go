@@ -11,11 +11,34 @@ type Tx struct {
 	tx  *sql.Tx
 	db  *DB
 	now time.Time
+
+	ends    time.Time       // no statement outlives this moment; zero: unbounded
+	asked   context.Context // of the last statement
+	bounded context.Context // asked, until ends
+	release []context.CancelFunc
+}
+
+// newTx makes the Tx of a transaction whose statements must end when ctx does, whatever context they bring: a worker's
+// has no end, and a server whose machine is gone does not refuse, it is silent.
+func newTx(ctx context.Context, d *DB, t *sql.Tx) *Tx {
+	tx := &Tx{tx: t, db: d}
+	tx.ends, _ = ctx.Deadline()
+	return tx
+}
+
+// run calls f and then lets go of what its statements held.
+func (t *Tx) run(f func(*Tx) error) error {
+	defer func() {
+		for _, release := range t.release {
+			release()
+		}
+	}()
+	return f(t)
 }
 
 // Exec runs a statement and tells how many rows it touched.
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (affected int64, err error) {
-	r, err := t.tx.ExecContext(t.db.statement(ctx), query, args...)
+	r, err := t.tx.ExecContext(t.statement(ctx), query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -24,21 +47,28 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (affected int6
 
 // Row runs a query that gives at most one row; Scan's error is sql.ErrNoRows when there is none.
 func (t *Tx) Row(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.tx.QueryRowContext(t.db.statement(ctx), query, args...)
+	return t.tx.QueryRowContext(t.statement(ctx), query, args...)
 }
 
 // Query runs a query; hand its result to Collect.
 func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.tx.QueryContext(t.db.statement(ctx), query, args...)
+	return t.tx.QueryContext(t.statement(ctx), query, args...)
 }
 
-// statement takes cancellation away from statements on SQLite: an interrupted write there rolls back the whole
-// transaction, which is shared with the other writers of the group.
-func (d *DB) statement(ctx context.Context) context.Context {
-	if d.engine == sqliteEngine {
+// statement bounds the context of a statement by its transaction. On SQLite it takes cancellation away: an interrupted
+// write there rolls back the whole transaction, which is shared with the other writers of the group.
+func (t *Tx) statement(ctx context.Context) context.Context {
+	if t.db.engine == sqliteEngine {
 		return context.WithoutCancel(ctx)
 	}
-	return ctx
+	if t.ends.IsZero() {
+		return ctx
+	}
+	if ctx != t.asked {
+		bounded, release := context.WithDeadline(ctx, t.ends)
+		t.asked, t.bounded, t.release = ctx, bounded, append(t.release, release)
+	}
+	return t.bounded
 }
 
 // Now is the moment that this transaction judges by, the same for the whole transaction, in UTC and whole microseconds.

@@ -45,10 +45,16 @@ type Letterhead struct {
 	Footer   []string // below the store's name: "Questions? Write to us or call."
 }
 
-// Button is the one thing to do. The layout also shows URL in full below it, and it is the only link of the text twin.
+// Button is the one thing to do. The layout also shows URL in full below it.
 type Button struct {
 	Label string
 	URL   secret.Text // absolute http or https; from the store view's base URL, never from a request
+}
+
+// Code is what the reader types elsewhere. The layout sets it large, below the button if there is one.
+type Code struct {
+	Label string // "Or type this code on the page where you asked:"
+	Text  secret.Text
 }
 
 // Fact is one row of the table of what is known: {"When", "Tuesday 24 November 2026, 15:40 (Paris)"}.
@@ -67,8 +73,10 @@ type Content struct {
 	Paragraphs []string // why, in one sentence each
 	Facts      []Fact   // what happened, when and from where
 	Button     *Button  // nil when there is nothing to do
+	Code       *Code    // nil when there is nothing to type
 	After      []string // below the link: "The link is valid until Tuesday 24 November 2026, 15:40 (Paris)."
 	NotYou     string   // "If you did not ask for this, …"; set apart from the rest
+	Object     *Button  // below NotYou, as a link: "It wasn't me"; nil for none
 	Why        string   // footer: "You get this letter because someone asked for …"
 }
 
@@ -95,8 +103,8 @@ func (c Content) check() error {
 	if c.Subject == "" {
 		return malformed("subject", "is empty")
 	}
-	if c.Button != nil {
-		if err := checkLink(c.Button.URL.Reveal()); err != nil {
+	for _, b := range c.buttons() {
+		if err := checkLink(b.URL.Reveal()); err != nil {
 			return err
 		}
 	}
@@ -120,11 +128,23 @@ func (c Content) fields() []field {
 		{"subject", c.Subject}, {"preheader", c.Preheader}, {"title", c.Title}, {"greeting", c.Greeting},
 		{"not you", c.NotYou}, {"why", c.Why},
 	}
-	if c.Button != nil {
-		all = append(all, field{"button", c.Button.Label})
+	for _, b := range c.buttons() {
+		all = append(all, field{"button", b.Label})
+	}
+	if c.Code != nil {
+		all = append(all, field{"code", c.Code.Label}, field{"code", c.Code.Text.Reveal()})
 	}
 	for _, f := range c.Facts {
 		all = append(all, field{"fact", f.Label}, field{"fact", f.Value})
+	}
+	return all
+}
+
+func (c Content) buttons() (all []*Button) {
+	for _, b := range []*Button{c.Button, c.Object} {
+		if b != nil {
+			all = append(all, b)
+		}
 	}
 	return all
 }

@@ -42,6 +42,8 @@ func newPalette(accent, paper colour) palette {
 type sheet struct {
 	Content
 	Link        string // the button's link, revealed
+	Typed       string // the code, revealed
+	Objection   string // Object's link, revealed
 	Logo        string
 	Site        string // the base URL without its scheme
 	Contact     string // "" when the footer's own sentences say it
@@ -70,6 +72,12 @@ func Render(c Content) (htmlPart, textPart string, err error) {
 	}
 	if c.Button != nil {
 		s.Link = c.Button.URL.Reveal()
+	}
+	if c.Code != nil {
+		s.Typed = c.Code.Text.Reveal()
+	}
+	if c.Object != nil {
+		s.Objection = c.Object.URL.Reveal()
 	}
 	var h, t bytes.Buffer
 	if err := htmlLayout.ExecuteTemplate(&h, "letter.html", s); err != nil {

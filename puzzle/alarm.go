@@ -39,9 +39,9 @@ var signals = [...]struct {
 	setting string
 	actions []string
 }{
-	{Resets, shop.ProtectionResets, []string{audit.ResetRequested}},
+	{Resets, shop.ProtectionResets, []string{audit.ResetRequested, audit.SignInCodeRequested}},
 	{Accounts, shop.ProtectionResets, []string{audit.Registered}},
-	{Failures, shop.ProtectionFailures, []string{audit.SignInFailed, audit.SignInLocked}},
+	{Failures, shop.ProtectionFailures, []string{audit.SignInFailed, audit.SignInLocked, audit.CodeRefused}},
 }
 
 // Alarm is the standing of one website.

@@ -170,16 +170,24 @@ func (s *Service) composeEmailChange(ctx context.Context, letter mail.Letter) (m
 		return mail.Content{}, err
 	}
 	var e customer.EmailChange
-	err = s.DB.Read(ctx, func(tx *db.Tx) error {
+	var object *mail.Button
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		if e, err = customer.FindEmailChangeByID(ctx, tx, id); err != nil {
 			return err
 		}
-		_, err := customer.FindByAddress(ctx, tx, e.Customer.WebsiteID, e.To)
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		if e.Customer.ChangesHeld(now) {
+			return mail.NotNeeded("changes of the address are on hold after “It wasn't me”, until " + e.Customer.ChangesHeldUntil.Format(time.RFC3339))
+		}
+		_, err = customer.FindByAddress(ctx, tx, e.Customer.WebsiteID, e.To)
 		switch {
 		case err == nil:
 			return mail.NotNeeded("the address is an account's already")
 		case fault.Is(err, fault.NotFound):
-			return nil
+			object, err = s.putObjection(ctx, tx, v, letter, e.Customer, e.To, letter.CreatedAt)
 		}
 		return err
 	})
@@ -194,11 +202,12 @@ func (s *Service) composeEmailChange(ctx context.Context, letter mail.Letter) (m
 	content.Button = &mail.Button{Label: l.T("letter.email_change.button"),
 		URL: secret.NewText(v.Link("/customer/account/confirmemail", url.Values{"token": {s.emailSecret(id).Reveal()}}))}
 	content.After = []string{l.T("letter.valid_until", "Date", l.Date(e.ExpiresAt, v.Location()))}
-	content.NotYou = l.T("letter.email_change.ignore")
+	content.NotYou, content.Object = l.T("letter.email_change.ignore"), object
 	return content, nil
 }
 
-// composeEmailNotice tells the owner at the address that was known before. It carries no link that acts by itself.
+// composeEmailNotice tells the owner at the address that was known before. It carries no link that acts by itself,
+// only the one to the page where one objects.
 func (s *Service) composeEmailNotice(ctx context.Context, letter mail.Letter) (mail.Content, error) {
 	v, err := s.view(ctx, letter)
 	if err != nil {
@@ -208,9 +217,16 @@ func (s *Service) composeEmailNotice(ctx context.Context, letter mail.Letter) (m
 	if err != nil {
 		return mail.Content{}, err
 	}
+	to, err := customer.ParseAddress(letter.Data["address"])
+	if err != nil {
+		return mail.Content{}, err
+	}
 	var c customer.Customer
-	err = s.DB.Read(ctx, func(tx *db.Tx) error {
-		c, err = addressee(ctx, tx, letter)
+	var object *mail.Button
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		if c, err = addressee(ctx, tx, letter); err == nil {
+			object, err = s.putObjection(ctx, tx, v, letter, c, to, at)
+		}
 		return err
 	})
 	if err != nil {
@@ -227,6 +243,6 @@ func (s *Service) composeEmailNotice(ctx context.Context, letter mail.Letter) (m
 	if contact == "" {
 		contact = v.SenderEmail
 	}
-	content.NotYou = l.T("letter."+letter.Kind+".not_you", "Email", contact)
+	content.NotYou, content.Object = l.T("letter."+letter.Kind+".not_you", "Email", contact), object
 	return content, nil
 }

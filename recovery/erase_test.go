@@ -12,6 +12,7 @@ import (
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/db/dbtest"
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/test/fixture"
 	"github.com/rekeyhq/rekey/token"
@@ -82,6 +83,7 @@ func TestErasedCustomersAreNowhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _ = signIn(h, c.Email, "wrong")
+		phone := h.Passkey("lune_en", c.Email, "Camille's phone")
 		ask(t, h, "camille@lune.test")
 		link := links(h.Letters())[0]
 		h.Write(func(ctx context.Context, tx *db.Tx) error {
@@ -102,6 +104,7 @@ func TestErasedCustomersAreNowhere(t *testing.T) {
 		if err := h.Recovery.Send(ctx, admin.CommandLine(admin.ResetPassword), c.ID, fixture.Origin); err != nil && !fault.Is(err, fault.Limited) {
 			t.Fatal(err)
 		}
+		press(t, h, wasntMe(t, h, "A new address was entered"), recovery.Pressed{})
 		h.Write(func(ctx context.Context, tx *db.Tx) error { // what a mail server said, quoting the address
 			_, err := tx.Exec(ctx, "UPDATE letters SET recipient = 'Camille@lune.test', last_words = '550 <camille@lune.test>' WHERE customer_id = $1", c.ID)
 			if err == nil {
@@ -110,7 +113,7 @@ func TestErasedCustomersAreNowhere(t *testing.T) {
 			return err
 		})
 		key := string(c.Address().Key(c.WebsiteID))
-		traces := []string{"camille@", "moreau", "camille", "c…e@lune.test", strings.ToLower(key), "203.0.113"}
+		traces := []string{"camille@", "moreau", "camille", "c…e@lune.test", strings.ToLower(key), "203.0.113", "'s phone"}
 		before := strings.ToLower(dump(t, d))
 		for _, trace := range traces {
 			if !strings.Contains(before, trace) {
@@ -137,6 +140,9 @@ func TestErasedCustomersAreNowhere(t *testing.T) {
 		}
 		if err := complete(h, "lune_en", link, "third-secret-9"); !fault.Is(err, fault.Expired) {
 			t.Errorf("the link: %v", err)
+		}
+		if _, err := h.ByPasskey("lune_en", phone); !fault.Is(err, fault.Unauthenticated) {
+			t.Errorf("the passkey: %v", err)
 		}
 		if to, _ := mailed(h); len(to) != 0 {
 			t.Errorf("letters still go to %v", to)

@@ -18,11 +18,12 @@ import (
 // Composers returns who writes this package's letters.
 func (s *Service) Composers() map[string]mail.Composer {
 	return map[string]mail.Composer{ForgotLetter: s.composeReset, StoreLetter: s.composeReset, RequiredLetter: s.composeReset,
-		SignedOutLetter: s.composeSignedOut, ChangedLetter: s.composeChanged,
+		SecureLetter: s.composeReset, ReportLetter: s.composeReport, SignInLetter: s.composeSignIn, SignedOutLetter: s.composeSignedOut, ChangedLetter: s.composeChanged,
 		EmailChangeLetter: s.composeEmailChange, EmailNoticeLetter: s.composeEmailNotice, EmailChangedNote: s.composeEmailNotice}
 }
 
-// composeReset writes the letter with the link. This is the first moment at which anybody looks the customer up.
+// composeReset writes the letter with the link, and with the code beside it where a browser asked. This is the first moment at
+// which anybody looks the customer up.
 func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Content, error) {
 	v, err := s.view(ctx, letter)
 	if err != nil {
@@ -32,13 +33,26 @@ func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Co
 		return mail.Content{}, fault.New(fault.Conflict, "store_view.no_base_url", "the store view "+v.Code+" has no base URL yet")
 	}
 	var c customer.Customer
+	var coded bool
+	var object *mail.Button
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		if c, err = addressee(ctx, tx, letter); err != nil {
 			return err
 		}
+		if err := refuseHeld(ctx, tx, letter, c); err != nil {
+			return err
+		}
+		if letter.Kind == ForgotLetter || letter.Kind == StoreLetter {
+			if object, err = s.putObjection(ctx, tx, v, letter, c, c.Address(), letter.CreatedAt); err != nil {
+				return err
+			}
+		}
 		alive, err := s.putLink(ctx, tx, letter.ID, v, c, letter.ExpiresAt)
 		if err == nil && !alive {
 			return mail.NotNeeded("its link was used already, or the password has been changed since")
+		}
+		if err == nil {
+			coded, err = tieCode(ctx, tx, forReset, letter.ID, c)
 		}
 		return err
 	})
@@ -54,9 +68,25 @@ func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Co
 	content.Paragraphs = append(content.Paragraphs, reason(letter)...)
 	content.Button = &mail.Button{Label: l.T(key + ".button"),
 		URL: secret.NewText(v.Link("/customer/account/createpassword", url.Values{"token": {s.linkSecret(letter.ID).Reveal()}}))}
-	content.After = append([]string{l.T("letter.valid_until", "Date", l.Date(letter.ExpiresAt, v.Location()))}, content.After...)
-	content.NotYou = l.T(key + ".ignore")
+	until := "letter.valid_until"
+	if coded {
+		until = "letter.code.valid_until"
+		content.Code = &mail.Code{Label: l.T("letter.code.label"), Text: secret.ShowCode(s.code(forReset, letter.ID))}
+		content.After = append([]string{l.T("letter.code.keep")}, content.After...)
+	}
+	content.After = append([]string{l.T(until, "Date", l.Date(letter.ExpiresAt, v.Location()))}, content.After...)
+	content.NotYou, content.Object = l.T(key+".ignore"), object
 	return content, nil
+}
+
+// refuseHeld keeps a letter that a visitor asked for from being written while the account's resets are held. It is the worker
+// that decides: whoever asks reads what everybody reads.
+func refuseHeld(ctx context.Context, tx *db.Tx, letter mail.Letter, c customer.Customer) error {
+	now, err := tx.Now(ctx)
+	if err == nil && (letter.Kind == ForgotLetter || letter.Kind == SignInLetter) && c.Held(now) {
+		err = mail.NotNeeded("resets are on hold after “It wasn't me”, until " + c.ResetsHeldUntil.Format(time.RFC3339))
+	}
+	return err
 }
 
 // addressee finds whom a letter is for. For nobody, it is not needed; the reason stays in the store's own records.
@@ -94,17 +124,10 @@ func (s *Service) view(ctx context.Context, letter mail.Letter) (*shop.View, err
 }
 
 // composeChanged tells the owner that the password was changed: what, when, roughly from where, and what to do if it was
-// somebody else. It carries no link that signs in or resets by itself, only the way to the page where one asks.
+// somebody else. It carries no link that signs in or resets by itself, only the way to the page where one asks, and the one where
+// one objects.
 func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.Content, error) {
 	v, err := s.view(ctx, letter)
-	if err != nil {
-		return mail.Content{}, err
-	}
-	var c customer.Customer
-	err = s.DB.Read(ctx, func(tx *db.Tx) error {
-		c, err = addressee(ctx, tx, letter)
-		return err
-	})
 	if err != nil {
 		return mail.Content{}, err
 	}
@@ -112,14 +135,31 @@ func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.
 	if err != nil {
 		return mail.Content{}, err
 	}
+	var c customer.Customer
+	var object *mail.Button
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		if c, err = addressee(ctx, tx, letter); err == nil {
+			object, err = s.putObjection(ctx, tx, v, letter, c, c.Address(), at)
+		}
+		return err
+	})
+	if err != nil {
+		return mail.Content{}, err
+	}
 	l := v.Lang()
 	how := letter.Data["how"]
 	content := customer.Compose(v, ChangedLetter, c.Firstname, c.To())
 	ended := "signed_out_all"
-	if how == byAccount {
+	if how == byAccount || how == byAccountPasskey {
 		ended = "signed_out_others"
 	}
 	content.Paragraphs = append(content.Paragraphs, l.T("letter.password_changed."+ended))
+	if letter.Data["passkeys_removed"] != "" {
+		content.Paragraphs = append(content.Paragraphs, l.T("letter.password_changed.passkeys_removed"))
+	}
+	if stay := letter.Data["passkeys"]; stay != "" {
+		content.Paragraphs = append(content.Paragraphs, l.T("letter.password_changed.passkeys_stay", "Passkeys", stay))
+	}
 	content.Facts = []mail.Fact{
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},
 		{Label: l.T("letter.fact.how"), Value: l.T("letter.password_changed." + how)},
@@ -131,7 +171,7 @@ func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.
 	if contact == "" {
 		contact = v.SenderEmail
 	}
-	content.NotYou = l.T("letter.password_changed.not_you", "Email", contact)
+	content.NotYou, content.Object = l.T("letter.password_changed.not_you", "Email", contact), object
 	return content, nil
 }
 

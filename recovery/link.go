@@ -11,6 +11,7 @@ import (
 	"github.com/rekeyhq/rekey/limit"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/signin"
 )
 
 const (
@@ -60,13 +61,14 @@ func expired() error {
 	return fault.New(fault.Expired, "link.expired", "Your password reset link has expired.")
 }
 
-// Pending is a link that works: what the page of the new password needs, and nothing about the account that a stranger
-// with the link should learn.
+// Pending is a link that works: what the page of the new password needs, and nothing more about the account than its holder, who
+// may take it over, has to know.
 type Pending struct {
 	LinkID     db.ID
 	CustomerID int64
 	ExpiresAt  time.Time
 	Rules      customer.Rules
+	Passkeys   []signin.Passkey // which the owner may keep
 	customer   customer.Customer
 }
 
@@ -128,6 +130,9 @@ func find(ctx context.Context, tx *db.Tx, v *shop.View, link secret.Text) (Pendi
 		return Pending{}, err
 	}
 	p.Rules = customer.RulesFor(v)
+	if p.Passkeys, err = signin.Passkeys(ctx, tx, p.CustomerID); err != nil {
+		return Pending{}, err
+	}
 	p.customer, err = customer.Find(ctx, tx, p.CustomerID)
 	return p, err
 }

@@ -1,5 +1,5 @@
 // Package recovery is the heart of the house: the ways in which a forgotten or compromised password is replaced. It owns
-// the table links.
+// the tables links, codes and objections.
 //
 // Promises:
 //   - Request never looks a customer up, so no answer, cookie or time can tell who is one. It counts, queues a note and
@@ -10,6 +10,11 @@
 //     password and a scanner's empty form spend nothing. Of many at once one wins.
 //   - Asking again keeps earlier links alive, up to MaxLive; using one ends all, and so does any change of the password.
 //   - A completed recovery ends all sessions, revokes all tokens and tells the owner, in the same transaction.
+//   - A code beside the link works in the browser that asked, for as long as the link does and for at most MaxTries tries, which
+//     are counted in the database before anything is compared, for everybody's address alike. It rests nowhere either: it is
+//     derived like the link, and no hash of it is kept. A code to sign in with is made the same way and is good for nothing else.
+//   - "It wasn't me" in a letter stops what the letter is about and signs everybody out. It sets no password, keeps nobody from
+//     signing in with theirs, holds for a bounded time, and says nothing to whoever asks for a reset meanwhile.
 //   - Nobody but the owner of the mailbox gets a link: Send queues a letter and returns nothing that holds one.
 package recovery
 
@@ -38,6 +43,10 @@ const (
 
 	RequiredLetter  = "new_password_required" // the store has put the password out of use
 	SignedOutLetter = "signed_out_by_store"
+
+	SignInLetter = "signin_code"      // the code of signing in by letter
+	SecureLetter = "secure_account"   // a link to a new password, after "It wasn't me"
+	ReportLetter = "objection_report" // to the store's support
 )
 
 // Service holds what the journeys of recovery need.
@@ -63,56 +72,76 @@ func addressSubject(v *shop.View, a customer.Address) string {
 	return hex.EncodeToString(a.Key(v.Website.ID))
 }
 
-// Request is "Forgot Your Password?": if the address belongs to an account, a letter with a link follows. Every
+// Request is "Forgot Your Password?" for programs: if the address belongs to an account, a letter with a link follows. Every
 // well-formed address gets the same nil, also when its own limit is reached: a link asked for earlier still works.
 // Errors: fault Invalid on "email"; fault Limited by client address, which says nothing about any customer.
 func (s *Service) Request(ctx context.Context, v *shop.View, email string, o audit.Origin) error {
+	return s.RequestIn(ctx, v, secret.Text{}, email, o)
+}
+
+// RequestIn is Request for the browser that holds a secret of 256 bits: the letter also has a code, to type in that browser.
+func (s *Service) RequestIn(ctx context.Context, v *shop.View, browser secret.Text, email string, o audit.Origin) error {
 	address, err := customer.ParseAddress(email)
 	if err != nil {
 		return err
 	}
+	a := asking{forReset, browser, address}
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
 		if err := limit.Demand(ctx, tx, clientRule(v), o.Network(),
 			"We received too many requests for password resets. Please wait and try again later."); err != nil {
 			return err
 		}
-		e := audit.Entry{Action: audit.ResetRequested, Actor: audit.Actor{Kind: audit.Shopper}, AddressKey: address.Key(v.Website.ID),
-			Subject: address.Masked(), WebsiteID: v.Website.ID, Origin: o}
-		allowed, err := takeByProtection(ctx, tx, v, address, o)
-		if err != nil {
-			return err
-		}
-		if !allowed {
-			e.Outcome = "limited"
-			return audit.Record(ctx, tx, e)
-		}
-		now, err := tx.Now(ctx)
-		if err != nil {
-			return err
-		}
-		_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: ForgotLetter, WebsiteID: v.Website.ID, ViewID: v.ID, AddressKey: address.Key(v.Website.ID),
-			Data: map[string]string{"address": address.String()}, ExpiresAt: now.Add(v.Duration(shop.LinkExpirationPeriod))})
-		if err != nil {
+		return s.askFor(ctx, tx, v, a, letterRule(v), ForgotLetter, audit.ResetRequested, v.Duration(shop.LinkExpirationPeriod), o)
+	})
+}
+
+// askFor queues the letter that somebody asked for by address, unless the limit of the address holds it back, and remembers the
+// browser that its code is good in. Nobody has looked the customer up.
+func (s *Service) askFor(ctx context.Context, tx *db.Tx, v *shop.View, a asking, rule limit.Rule, letter, action string, life time.Duration, o audit.Origin) error {
+	key := a.address.Key(v.Website.ID)
+	e := audit.Entry{Action: action, Actor: audit.Actor{Kind: audit.Shopper}, AddressKey: key, Subject: a.address.Masked(),
+		WebsiteID: v.Website.ID, Origin: o}
+	allowed, err := takeByProtection(ctx, tx, v, rule, a.address, o)
+	if err != nil {
+		return err
+	}
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return err
+	}
+	expires := now.Add(life)
+	if !allowed {
+		e.Outcome = "limited"
+		if err := putStandIn(ctx, tx, v, a, expires); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, e)
-	})
+	}
+	id, err := mail.Enqueue(ctx, tx, mail.Note{Kind: letter, WebsiteID: v.Website.ID, ViewID: v.ID, AddressKey: key,
+		Data: map[string]string{"address": a.address.String(), "place": o.Place(), "browser": o.Browser()}, ExpiresAt: expires})
+	if err != nil {
+		return err
+	}
+	if err := putCode(ctx, tx, id, v, a, expires); err != nil {
+		return err
+	}
+	return audit.Record(ctx, tx, e)
 }
 
 // takeByProtection counts by what the store protects: the address, the client, either or nothing
 // (customer/password/password_reset_protection_type).
-func takeByProtection(ctx context.Context, tx *db.Tx, v *shop.View, a customer.Address, o audit.Origin) (bool, error) {
+func takeByProtection(ctx context.Context, tx *db.Tx, v *shop.View, rule limit.Rule, a customer.Address, o audit.Origin) (bool, error) {
 	protection := v.Text(shop.ResetProtectionType)
 	if protection == shop.ProtectionNone {
 		return true, nil
 	}
 	if protection == shop.ProtectionByIP {
-		verdict, err := limit.Take(ctx, tx, letterRule(v), "client "+o.Network())
+		verdict, err := limit.Take(ctx, tx, rule, "client "+o.Network())
 		return verdict.Allowed, err
 	}
 	// "By IP and Email" as well: the client's own count was taken before. Commerce applies the address's small numbers to
 	// the client too, so that one shopper's request silences everybody behind the same gateway for ten minutes.
-	verdict, err := limit.Take(ctx, tx, letterRule(v), addressSubject(v, a))
+	verdict, err := limit.Take(ctx, tx, rule, addressSubject(v, a))
 	return verdict.Allowed, err
 }
 

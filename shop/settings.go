@@ -12,7 +12,8 @@ const (
 	MaxResetRequests         = "customer/password/max_number_password_reset_requests"       // C
 	MinTimeBetweenResets     = "customer/password/min_time_between_password_reset_requests" // C
 	MaxRequestsPerClient     = "customer/password/max_requests_per_client"
-	LinkExpirationPeriod     = "customer/password/reset_link_expiration_period"      // C
+	LinkExpirationPeriod     = "customer/password/reset_link_expiration_period" // C
+	ObjectionHold            = "customer/password/hold_after_objection"
 	RequiredCharacterClasses = "customer/password/required_character_classes_number" // C
 	MinimumPasswordLength    = "customer/password/minimum_password_length"           // C
 	AllowWhiteSpace          = "customer/password/allow_white_space"
@@ -25,6 +26,9 @@ const (
 	RegistrationAnswerAPI    = "customer/create_account/api_answer"
 	RegistrationLinkPeriod   = "customer/create_account/confirmation_link_expiration_period"
 	MaxSignInFailuresClient  = "customer/signin/max_failures_per_client"
+	SignInByLetter           = "customer/signin_by_letter/enabled"
+	SignInCodePeriod         = "customer/signin_by_letter/code_expiration_period"
+	Passkeys                 = "customer/signin/passkeys"
 	SessionLifetime          = "customer/session/lifetime"
 	SessionIdle              = "customer/session/idle"
 	ProtectionMode           = "customer/protection/mode"
@@ -168,6 +172,13 @@ var passwordSettings = []Setting{
 		Type: Time, Unit: "hours", Default: "24", Scopes: ScopeDefault, Min: int64(time.Second), Max: int64(MaxLinkPeriod),
 	},
 	{
+		// With the few holds of a day that recovery allows, the longest still leaves hours in which a letter is written.
+		Path: ObjectionHold, Label: "Hold Resets After “It wasn't me”",
+		Help:    "How long, after somebody has pressed “It wasn't me” in a letter, further requests for a new password send none. Nobody sees a difference; the customer's password, and Reset Password here, go on working. Use 0 to disable.",
+		Section: customerConfiguration, Group: passwordOptions,
+		Type: Time, Unit: "minutes", Default: "60", Scopes: untilWebsites, Min: 0, Max: 6 * hour,
+	},
+	{
 		Path: RequiredCharacterClasses, Label: "Number of Required Character Classes",
 		Help:    "How many of the classes lower-case letters, upper-case letters, digits and other characters a password must contain.",
 		Section: customerConfiguration, Group: passwordOptions,
@@ -244,6 +255,24 @@ var accountSettings = []Setting{
 		Help:    "Limit the number of wrong passwords per hour from one client address, whatever accounts it tries. Use 0 to disable.",
 		Section: customerConfiguration, Group: loginOptions,
 		Type: Number, Default: "100", Scopes: untilWebsites, Min: 0, Max: 10_000,
+	},
+	{
+		Path: SignInByLetter, Label: "Sign In by Letter",
+		Help:    "Whether customers may sign in with a code that is sent to their email address, without a password. The code works once and only in the browser that asked for it. The limits of reset requests count its letters too, apart from those with links.",
+		Section: customerConfiguration, Group: loginOptions,
+		Type: YesNo, Default: "0", Scopes: untilWebsites,
+	},
+	{
+		Path: SignInCodePeriod, Label: "Sign-In Code Expiration Period",
+		Help:    "How long the code of a letter can be used to sign in.",
+		Section: customerConfiguration, Group: loginOptions,
+		Type: Time, Unit: "minutes", Default: "10", Scopes: untilWebsites, Min: int64(time.Second), Max: hour,
+	},
+	{
+		Path: Passkeys, Label: "Passkeys",
+		Help:    "Whether customers may sign in, and set a new password, with a passkey: a fingerprint, a face or a PIN of their own device. Without, the passkeys that there are stay and sign nobody in.",
+		Section: customerConfiguration, Group: loginOptions,
+		Type: YesNo, Default: "1", Scopes: untilWebsites,
 	},
 	{
 		Path: SessionLifetime, Label: "Customer Session Lifetime",

@@ -28,6 +28,7 @@ type Session struct {
 	CreatedAt, LastSeenAt, ExpiresAt time.Time
 	Place, Browser                   string
 	Current                          bool // the one that asks
+	passwordProven, passkeyProven    time.Time
 }
 
 // Opened is a session just begun; Secret goes into the cookie and nowhere else.
@@ -39,8 +40,10 @@ type Opened struct {
 
 // Signed is who a cookie stands for.
 type Signed struct {
-	Customer customer.Customer
-	Session  Session
+	Customer  customer.Customer
+	Session   Session
+	Proven    bool // they showed a password or a passkey in this session within ProofLife
+	ByPasskey bool // a passkey
 }
 
 // SignIn checks the password and begins a session. Errors: those of Prove.
@@ -54,7 +57,7 @@ func (s *Service) SignIn(ctx context.Context, v *shop.View, email string, passwo
 		if err := proof.Accept(ctx, tx); err != nil {
 			return err
 		}
-		opened, err = Open(ctx, tx, v, proof.Customer, o)
+		opened, err = begin(ctx, tx, v, proof.Customer, byPassword, o)
 		return err
 	})
 	return opened, err
@@ -63,14 +66,20 @@ func (s *Service) SignIn(ctx context.Context, v *shop.View, email string, passwo
 // Open begins a session for a customer whose right to it was shown in this journey: by the password, or by having just
 // made the account. It is issued under the generation that c was read with.
 func Open(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, o audit.Origin) (Opened, error) {
+	return begin(ctx, tx, v, c, "", o)
+}
+
+func begin(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, how string, o audit.Origin) (Opened, error) {
 	now, err := tx.Now(ctx)
 	if err != nil {
 		return Opened{}, err
 	}
 	opened := Opened{Secret: secret.Random(), ExpiresAt: now.Add(v.Duration(shop.SessionLifetime)), Customer: c}
+	proven := map[string]time.Time{how: now}
 	_, err = tx.Exec(ctx, `INSERT INTO sessions (id, secret_hash, customer_id, store_view_id, generation, created_at, last_seen_at,
-		expires_at, place, browser) VALUES ($1,$2,$3,$4,$5,$6,$6,$7,$8,$9)`, db.NewID(), secret.Digest(opened.Secret), c.ID, v.ID,
-		c.SessionGeneration, db.Micro(now), db.Micro(opened.ExpiresAt), o.Place(), o.Browser())
+		expires_at, place, browser, password_proven_at, passkey_proven_at) VALUES ($1,$2,$3,$4,$5,$6,$6,$7,$8,$9,$10,$11)`, db.NewID(),
+		secret.Digest(opened.Secret), c.ID, v.ID, c.SessionGeneration, db.Micro(now), db.Micro(opened.ExpiresAt), o.Place(), o.Browser(),
+		db.Micro(proven[byPassword]), db.Micro(proven[byPasskey]))
 	if err != nil {
 		return Opened{}, err
 	}
@@ -84,19 +93,22 @@ func Open(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, o a
 	if err := customer.SignedIn(ctx, tx, c.ID, now, o.IP); err != nil {
 		return Opened{}, err
 	}
-	return opened, audit.Record(ctx, tx, audit.Entry{Action: audit.SessionStarted, Actor: actor(c), CustomerID: c.ID,
-		Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o})
+	e := audit.Entry{Action: audit.SessionStarted, Actor: actor(c), CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o}
+	if how == byPasskey {
+		e.Detail = map[string]string{"with": how}
+	}
+	return opened, audit.Record(ctx, tx, e)
 }
 
 // live is the condition for a session to be worth anything; s is the session, c its customer_standing.
 const live = "s.generation = c.session_generation AND s.created_at > c.sessions_cut AND c.active AND s.expires_at > $1 AND s.last_seen_at > $2"
 
-const columns = "s.id, s.customer_id, s.store_view_id, s.created_at, s.last_seen_at, s.expires_at, s.place, s.browser"
+const columns = "s.id, s.customer_id, s.store_view_id, s.created_at, s.last_seen_at, s.expires_at, s.place, s.browser, s.password_proven_at, s.passkey_proven_at"
 
 func scan(row db.Scanner) (Session, error) {
 	var s Session
 	err := row.Scan(&s.ID, &s.CustomerID, &s.ViewID, db.IntoTime(&s.CreatedAt), db.IntoTime(&s.LastSeenAt),
-		db.IntoTime(&s.ExpiresAt), &s.Place, &s.Browser)
+		db.IntoTime(&s.ExpiresAt), &s.Place, &s.Browser, db.IntoTime(&s.passwordProven), db.IntoTime(&s.passkeyProven))
 	return s, err
 }
 
@@ -123,6 +135,9 @@ func (s *Service) Check(ctx context.Context, v *shop.View, cookie secret.Text) (
 			return err
 		}
 		who.Session.Current = true
+		since := now.Add(-ProofLife)
+		who.ByPasskey = who.Session.passkeyProven.After(since)
+		who.Proven = who.ByPasskey || who.Session.passwordProven.After(since)
 		if now.Sub(who.Session.LastSeenAt) >= seenEvery {
 			touch = now
 		}
@@ -252,8 +267,11 @@ func Sweep(ctx context.Context, tx *db.Tx, most int) (int64, error) {
 		db.Micro(now), most)
 }
 
-// Erase deletes what is kept of a customer's sessions: the places and the browsers.
+// Erase deletes what is kept of a customer's sessions, the places and the browsers, and of their passkeys.
 func Erase(ctx context.Context, tx *db.Tx, customerID int64) error {
+	if _, err := DropPasskeys(ctx, tx, customerID); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, "DELETE FROM sessions WHERE customer_id = $1", customerID)
 	return err
 }

@@ -1,4 +1,5 @@
-// Package signin tries passwords, locks out, and keeps the sessions of browsers. It owns the table sessions.
+// Package signin tries passwords and passkeys, locks out, and keeps the sessions of browsers. It owns the tables sessions, passkeys
+// and passkey_challenges.
 //
 // Promises:
 //   - Every attempt is counted before the password is hashed, exactly, over concurrency and nodes; of a hundred parallel
@@ -7,6 +8,10 @@
 //     password-less account. Unknown addresses lock exactly as known ones do.
 //   - A session carries the generation that it was made under; raising the customer's generation ends it everywhere, and
 //     a session that is being made while the password changes is dead on arrival.
+//   - A passkey signs in at the website and host that it was made for, without an address being typed. A challenge is answered
+//     once, by the browser that was asked, for the act that it was asked for; a removed passkey, a disabled account and a
+//     wrong answer are refused alike.
+//   - Whoever adds or removes a passkey has shown a moment ago who they are, and the owner is told by letter.
 package signin
 
 import (
@@ -29,7 +34,9 @@ const lockName = "customer"
 // Service holds what signing in needs.
 type Service struct {
 	DB     *db.DB
+	Shop   *shop.Shop
 	Hasher *secret.Hasher
+	Key    secret.Key // seals what a browser is asked
 }
 
 // Proof says that a customer's password was right a moment ago. Accept it in the transaction of what it is for.
@@ -117,7 +124,8 @@ func (s *Service) failed(ctx context.Context, v *shop.View, a customer.Address, 
 	})
 }
 
-// Accept forgets the failures that came before the right password, and renews a hash that is cheaper than today's.
+// Accept forgets the failures that came before the right password, lets letters with a link to a new one be written again, and
+// renews a hash that is cheaper than today's.
 func (p Proof) Accept(ctx context.Context, tx *db.Tx) error {
 	if err := limit.Refund(ctx, tx, p.client, p.origin.Network()); err != nil {
 		return err
@@ -125,10 +133,27 @@ func (p Proof) Accept(ctx context.Context, tx *db.Tx) error {
 	if err := limit.Forgive(ctx, tx, lockName, subject(p.Customer.WebsiteID, p.Customer.Address())); err != nil {
 		return err
 	}
+	if err := LiftHold(ctx, tx, p.Customer, p.origin); err != nil {
+		return err
+	}
 	if p.rehashed != "" {
 		return customer.Rehash(ctx, tx, p.Customer, p.rehashed)
 	}
 	return nil
+}
+
+// LiftHold ends the hold of resets for a customer who has just signed in by something that no letter gives: "It wasn't me" keeps
+// nobody from their own account.
+func LiftHold(ctx context.Context, tx *db.Tx, c customer.Customer, o audit.Origin) error {
+	now, err := tx.Now(ctx)
+	if err != nil || !c.Held(now) {
+		return err
+	}
+	if err := customer.LiftResets(ctx, tx, c.ID); err != nil {
+		return err
+	}
+	return audit.Record(ctx, tx, audit.Entry{Action: audit.HoldLifted, Actor: actor(c), CustomerID: c.ID,
+		Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o})
 }
 
 // Forgive ends a lock-out: the customer has proved the address by a recovery link.
@@ -139,7 +164,7 @@ func Forgive(ctx context.Context, tx *db.Tx, c customer.Customer) error {
 	return customer.MarkLocked(ctx, tx, c.WebsiteID, c.Address(), time.Time{})
 }
 
-// Unlock ends a lock-out by an administrator's hand. Errors: fault Forbidden, NotFound.
+// Unlock ends, by an administrator's hand, whatever keeps a customer out: a lock-out, and the holds after "It wasn't me". Errors: fault Forbidden, NotFound.
 func (s *Service) Unlock(ctx context.Context, permit admin.Permit, customerID int64, o audit.Origin) error {
 	if err := permit.Need(admin.UnlockCustomer); err != nil {
 		return err
@@ -150,6 +175,9 @@ func (s *Service) Unlock(ctx context.Context, permit admin.Permit, customerID in
 			return err
 		}
 		if err := Forgive(ctx, tx, c); err != nil {
+			return err
+		}
+		if err := customer.LiftHolds(ctx, tx, c.ID); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Entry{Action: audit.Unlocked, Actor: permit.Actor(), CustomerID: c.ID,

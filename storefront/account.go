@@ -25,6 +25,7 @@ type accountPage struct {
 	Others                       bool // there are sessions besides this one
 	DisconnectAction             string
 	Apps                         []appLine
+	List                         *passkeySection
 }
 
 type sessionLine struct {
@@ -63,6 +64,10 @@ func (c *call) accountPage() error {
 	if p.Apps, err = c.connectedApps(); err != nil {
 		return err
 	}
+	if p.List, err = c.passkeySection(); err != nil {
+		return err
+	}
+	p.WantsPasskeys = p.List != nil
 	return c.render(http.StatusOK, "account", p)
 }
 
@@ -117,6 +122,7 @@ func (c *call) endSessions() error {
 type editPage struct {
 	page
 	Password, Name form
+	ByPasskey      string // where a passkey is shown instead of the present password; "" for nowhere
 	Back           string
 }
 
@@ -128,7 +134,13 @@ func (c *call) editPage() error {
 func (c *call) editForms(firstname, lastname string) editPage {
 	p := editPage{page: c.page("storefront.edit.title", editPath), Back: c.view.Path(account)}
 	p.Wide, p.SignOut = true, c.view.Path(signOutPath)
-	fields := []field{c.password("current_password", "current_password", "current-password")}
+	var fields []field
+	if !c.signed.ByPasskey { // which was shown a moment ago, and stands for the present password
+		fields = append(fields, c.password("current_password", "current_password", "current-password"))
+		if c.SignIn.OffersPasskeys(c.view) {
+			p.ByPasskey, p.WantsPasskeys = c.proofURL("edit"), true
+		}
+	}
 	p.Password = c.form(p.page, editPost, "storefront.edit.password_submit", append(fields, c.newPasswords("new_password", "confirm_new_password")...)...)
 	p.Password.Username = c.signed.Customer.Email
 	p.Name = c.form(p.page, editPost, "storefront.edit.name_submit",

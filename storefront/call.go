@@ -20,7 +20,10 @@ const (
 	linkCookie         = "link"         // the recovery link, on its way from the letter to the form
 	confirmationCookie = "confirmation" // the link that finishes a registration, likewise
 	emailCookie        = "email"        // the link that confirms a new address, likewise
+	objectionCookie    = "objection"    // the link "It wasn't me", likewise
 	registrationCookie = "registration" // tells that this browser is the one that registered
+	resetCookie        = "ask-reset"    // tells that this browser is the one that asked for a link
+	signInCookie       = "ask-signin"   // tells that this browser is the one that asked for a code to sign in with
 )
 
 // linkLife is how long an opened link waits in the browser for the form to be sent. The letter still has it after that.
@@ -69,7 +72,7 @@ func (c *call) begin(opened signin.Opened) {
 // isLanding tells whether the request opens a mailed link. Such a request is answered in whatever letter case it comes:
 // redirecting it first would repeat the secret in a Location.
 func (c *call) isLanding() bool {
-	return (c.path == newPasswordPath || c.path == confirmPath || c.path == emailPath) && c.r.URL.Query().Has("token")
+	return (c.path == newPasswordPath || c.path == confirmPath || c.path == emailPath || c.path == objectionPath) && c.r.URL.Query().Has("token")
 }
 
 // land moves a mailed link's secret from the address bar into a cookie and goes on to the clean address. Whatever cannot be

@@ -7,6 +7,7 @@ import (
 	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/signin"
 	"github.com/rekeyhq/rekey/web"
 )
 
@@ -17,7 +18,7 @@ const (
 )
 
 // afterSignIn are the pages that a visitor may have been on the way to. The form names one; no address is taken from it.
-var afterSignIn = map[string]string{"edit": editPath}
+var afterSignIn = map[string]string{"edit": editPath, "passkeys": passkeysPath, "addpasskey": addPasskeyPath}
 
 func (c *call) signInPage() error {
 	next := c.r.URL.Query().Get("next")
@@ -28,30 +29,54 @@ func (c *call) signInPage() error {
 	case err != nil && !fault.Is(err, fault.Unauthenticated):
 		return err
 	}
-	return c.show(c.signInForm("", next))
+	p, err := c.signInForm("", next)
+	if err != nil {
+		return err
+	}
+	return c.show(p)
 }
 
-func (c *call) signInForm(typed, next string) page {
+func (c *call) signInForm(typed, next string) (page, error) {
 	p := c.page("storefront.signin.title", signInPath)
-	email := c.email(c.autocomplete("username"), typed)
+	var err error
+	if p.Passkey, err = c.signInPasskey(p, next); err != nil {
+		return p, err
+	}
+	usernames := "username"
+	if p.Passkey != nil {
+		p.Passkey.Auto = true
+		usernames = "username webauthn" // passkeys stand in the list of addresses
+	}
+	email := c.email(c.autocomplete(usernames), typed)
 	email.Name = usernameField
 	password := c.password("password", "password", c.autocomplete("current-password"))
 	password.Name = passwordField
 	p.Form = c.form(p, signInPost, "storefront.signin.submit", email, password)
 	p.Form.Guards = puzzle.SignIn
-	if _, ok := c.onward(next); ok {
-		p.Form.Hidden = []hidden{{"next", next}}
-	}
+	c.carrying(&p.Form, next)
 	if id, waits := strings.CutPrefix(next, nextConnect); waits {
 		if asked, err := c.Connect.Pending(c.r.Context(), c.view, secret.NewText(id)); err == nil { // otherwise the next page says why
 			p.Intro = []string{c.L.T("storefront.signin.for_app", "App", asked.Client.Name)}
 		}
 	}
-	p.Links = []link{
-		{URL: c.view.Path(forgotPath), Text: c.L.T("storefront.signin.forgot")},
-		{Before: c.L.T("storefront.signin.new"), URL: c.view.Path(createPath), Text: c.L.T("storefront.signin.create")},
+	p.Links = []link{{URL: c.view.Path(forgotPath), Text: c.L.T("storefront.signin.forgot")}}
+	if c.asked(resetCookie) && (p.Notice == nil || p.Notice.Link == nil) {
+		p.Links = append(p.Links, link{URL: c.view.Path(resetCodePath), Text: c.L.T("storefront.code.enter")})
 	}
-	return p
+	if c.view.Bool(shop.SignInByLetter) {
+		p.Links = append(p.Links, link{URL: c.toward(byLetterPath, next), Text: c.L.T("storefront.by_letter.offer")})
+	}
+	p.Links = append(p.Links, link{Before: c.L.T("storefront.signin.new"), URL: c.view.Path(createPath), Text: c.L.T("storefront.signin.create")})
+	return p, nil
+}
+
+// signInAgain shows the form that was refused, with the reasons.
+func (c *call) signInAgain(typed, next string, faults []*fault.Error) error {
+	p, err := c.signInForm(typed, next)
+	if err != nil {
+		return err
+	}
+	return c.again(p, faults)
 }
 
 // autocomplete follows the store's setting for the pages that ask for an existing account.
@@ -70,7 +95,7 @@ func (c *call) signIn() error {
 	typed, password, next := form.Get(usernameField), form.Secret(passwordField), form.Get("next")
 	if err := c.admit(form, puzzle.SignIn); err != nil {
 		if faults, ok := mendable(err); ok {
-			return c.again(c.signInForm(typed, next), faults)
+			return c.signInAgain(typed, next, faults)
 		}
 		return err
 	}
@@ -82,18 +107,23 @@ func (c *call) signIn() error {
 		missing = append(missing, fault.Refuse("password", "password.required", "Please enter a password.", nil))
 	}
 	if len(missing) > 0 {
-		return c.again(c.signInForm(typed, next), missing)
+		return c.signInAgain(typed, next, missing)
 	}
 	opened, err := c.SignIn.SignIn(c.r.Context(), c.view, typed, password, c.origin())
 	if err != nil {
 		if faults, ok := mendable(err); ok {
-			return c.again(c.signInForm(typed, next), faults)
+			return c.signInAgain(typed, next, faults)
 		}
 		if f, ok := fault.As(err); ok && f.Kind == fault.Forbidden { // said to nobody who does not know the password
-			return c.again(c.signInForm(typed, next), []*fault.Error{f})
+			return c.signInAgain(typed, next, []*fault.Error{f})
 		}
 		return err
 	}
+	return c.enterWith(opened, next)
+}
+
+// enterWith goes on with a session that was just opened, to the page that the visitor was on the way to.
+func (c *call) enterWith(opened signin.Opened, next string) error {
 	if err := c.leave(); err != nil {
 		return err
 	}

@@ -17,9 +17,20 @@ type form struct {
 	Title    string // a heading of its own, under a title that is about something else
 	Hidden   []hidden
 	Fields   []field
+	Ticks    []tick
 	Guards   puzzle.Form // what a proof of work must be for while the website is under attack, "" for none
 	Puzzle   *puzzleBox  // while it is
+	Keep     *keepPasskeys
 }
+
+// tick is a box to tick, never ticked beforehand.
+type tick struct {
+	ID, Label   string
+	Hint, Error *described
+}
+
+// DescribedBy lists the ids of the hint and of the error.
+func (t tick) DescribedBy() string { return field{Hint: t.Hint, Error: t.Error}.DescribedBy() }
 
 type hidden struct{ Name, Value string }
 
@@ -66,6 +77,12 @@ func (f *form) refuse(id, text string) bool {
 			if f.Fields[i].Error == nil {
 				f.Fields[i].Error = &described{ID: id + "-error", Text: text}
 			}
+			return true
+		}
+	}
+	for i := range f.Ticks {
+		if f.Ticks[i].ID == id {
+			f.Ticks[i].Error = &described{ID: id + "-error", Text: text}
 			return true
 		}
 	}

@@ -10,7 +10,7 @@ import (
 // Fields of a protected form: the widget's own name, and the ticket of those who wait instead.
 const (
 	solutionField = "altcha"
-	ticketField   = "ticket"
+	ticketField   = "ticket" // and the sealed question of a passkey, in its own form
 )
 
 // puzzleBox is what a form shows while the website is protected. Its scripts and styles are loaded with it only.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/lang"
+	"github.com/rekeyhq/rekey/passkey"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/web"
 )
@@ -29,13 +30,17 @@ type page struct {
 	Summary   *summary
 	Intro     []string
 	Form      form
+	Passkey   *passkeyForm
 	Links     []link
+
+	WantsPasskeys bool // the page has something for browsers with passkeys besides such a form
 
 	call *call
 }
 
 type notice struct {
 	Text, More string
+	Link       *link // where to go on, if there is such a place
 	Bad        bool
 }
 
@@ -78,6 +83,14 @@ func (p page) Heading() string {
 	return p.L.T(key, "Page", p.Title, "Store", p.Logo)
 }
 
+// Scripts are the files that the page needs besides the one of every page.
+func (p page) Scripts() []string {
+	if p.Passkey == nil && !p.WantsPasskeys {
+		return nil
+	}
+	return []string{passkey.ScriptName}
+}
+
 // Asset is the address of a style sheet or script.
 func (p page) Asset(name string) string { return p.call.view.Path(p.call.assets.URL(name)) }
 
@@ -108,8 +121,14 @@ func (c *call) notice(n web.Notice) *notice {
 	if out.Text == "" {
 		return nil
 	}
+	if n.Key == resetRequested {
+		out.Link = &link{URL: c.view.Path(resetCodePath), Text: c.L.T("storefront.code.elsewhere")}
+	}
 	return out
 }
+
+// onThisHost are the pages that mean something only beside the cookies of this host.
+var onThisHost = map[string]bool{newPasswordPath: true, confirmPath: true, resetCodePath: true, signInCodePath: true, objectionPath: true}
 
 // languages are the store views of this website that show the same page, and the one among them that the browser would
 // rather read. Where the page depends on a cookie of this host, other hosts are left out: there it would be another page.
@@ -117,7 +136,7 @@ func (c *call) languages(path string) (all []otherView, also *otherView) {
 	var locales []string
 	var views []*shop.View
 	for _, v := range c.stores.ViewsOf(c.view.WebsiteID) {
-		if v.BaseURL == "" || (path == newPasswordPath || path == confirmPath) && !c.sameHost(v) {
+		if v.BaseURL == "" || onThisHost[path] && !c.sameHost(v) {
 			continue
 		}
 		views = append(views, v)

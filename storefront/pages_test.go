@@ -65,7 +65,7 @@ func TestPagesHoldNothingInlineAndNothingForeign(t *testing.T) {
 	foreign := regexp.MustCompile(`(src|href|action)="([^"]*)"`)
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := open(t, d)
-		for _, path := range []string{loginPage, "/customer/account/create", "/customer/account/forgotpassword", newPage, "/nowhere"} {
+		for _, path := range []string{loginPage, "/customer/account/create", "/customer/account/forgotpassword", newPage, notMePage, "/nowhere"} {
 			page := s.browser(lune).get(path)
 			if strings.Contains(page.Body, "<style") || strings.Contains(page.Body, " style=") || regexp.MustCompile(`<script>|\son[a-z]+=`).MatchString(page.Body) {
 				t.Errorf("%s holds something inline", path)
@@ -188,7 +188,7 @@ func TestAssetsAreNamedByTheirContent(t *testing.T) {
 		s := open(t, d)
 		page := s.browser(luneFr).get("/fr" + loginPage)
 		names := regexp.MustCompile(`"(/fr/customer/account/assets/[^"]+)"`).FindAllStringSubmatch(page.Body, -1)
-		if len(names) != 4 {
+		if len(names) != 5 {
 			t.Fatalf("the page names %d assets", len(names))
 		}
 		for _, name := range names {

@@ -6,19 +6,36 @@ import (
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/recovery"
+	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/web"
 )
 
-func (c *call) forgotPage() error { return c.show(c.forgotForm("")) }
+func (c *call) forgotPage() error {
+	p := c.forgotForm("")
+	var err error
+	if p.Passkey, err = c.signInPasskey(p, "edit"); err != nil {
+		return err
+	}
+	if p.Passkey != nil {
+		p.Passkey.Intro = c.L.T("storefront.passkey.forgot") // a new password needs no old one then
+	}
+	return c.show(p)
+}
 
 func (c *call) forgotForm(typed string) page {
 	p := c.page("storefront.forgot.title", forgotPath)
 	p.Intro = []string{c.L.T("storefront.forgot.intro")}
 	p.Form = c.form(p, forgotPost, "storefront.forgot.submit", c.email(c.autocomplete("username"), typed))
 	p.Form.Guards = puzzle.Reset
-	p.Links = []link{{URL: c.view.Path(signInPath), Text: c.L.T("storefront.back")}}
+	if c.asked(resetCookie) {
+		p.Links = []link{{URL: c.view.Path(resetCodePath), Text: c.L.T("storefront.code.enter")}}
+	}
+	p.Links = append(p.Links, link{URL: c.view.Path(signInPath), Text: c.L.T("storefront.back")})
 	return p
 }
+
+// resetRequested is the notice that answers everyone; the page that shows it leads on to the code.
+const resetRequested = "storefront.notice.reset_requested"
 
 // forgot gives everyone the same answer: it hands the address on as typed, and nobody here knows whose it is.
 func (c *call) forgot() error {
@@ -33,14 +50,15 @@ func (c *call) forgot() error {
 		}
 		return err
 	}
-	if err := c.Recovery.Request(c.r.Context(), c.view, typed, c.origin()); err != nil {
+	browser := c.asks(resetCookie, shop.LinkExpirationPeriod)
+	if err := c.Recovery.RequestIn(c.r.Context(), c.view, browser, typed, c.origin()); err != nil {
 		if faults, ok := mendable(err); ok {
 			return c.again(c.forgotForm(typed), faults)
 		}
 		return err
 	}
 	return c.done(web.Notice{
-		Key: "storefront.notice.reset_requested", More: "storefront.notice.reset_requested_more",
+		Key: resetRequested, More: "storefront.notice.reset_requested_more",
 		Args: map[string]string{"Email": typed},
 	}, signInPath)
 }
@@ -58,32 +76,39 @@ func (c *call) newPasswordPage() error {
 			return err
 		}
 	}
-	return c.show(c.newPasswordForm())
+	return c.show(c.newPasswordForm(pending))
 }
 
-func (c *call) newPasswordForm() page {
+func (c *call) newPasswordForm(pending recovery.Pending) page {
 	p := c.page("storefront.reset.title", newPasswordPath)
 	p.Intro = []string{c.L.T("storefront.reset.intro", "Store", c.view.StoreName())}
 	p.Form = c.form(p, newPasswordPost, "storefront.reset.submit", c.newPasswords("new_password", "confirm_new_password")...)
+	p.Form.Keep = c.keepPasskeys(pending.Passkeys)
 	return p
 }
 
 // newPassword spends the link. A refused password keeps it, and the form comes back.
 func (c *call) newPassword() error {
-	form, err := web.Form(c.r, "password", "password_confirmation")
+	form, err := web.Form(c.r, "password", "password_confirmation", keepField)
 	if err != nil {
 		return err
 	}
 	advice, err := c.Recovery.Complete(c.r.Context(), c.view, recovery.Reset{
 		Link: c.jar.Get(c.r, linkCookie), Password: form.Secret("password"), Confirm: form.Secret("password_confirmation"),
+		KeepPasskeys: form.Has(keepField),
 	}, c.origin())
 	if err != nil {
 		if faults, ok := mendable(err); ok {
-			return c.again(c.newPasswordForm(), faults)
+			pending, err := c.Recovery.Check(c.r.Context(), c.view, c.jar.Get(c.r, linkCookie), c.origin())
+			if err != nil {
+				return c.orExpired(err, "reset")
+			}
+			return c.again(c.newPasswordForm(pending), faults)
 		}
 		return c.orExpired(err, "reset")
 	}
 	c.jar.Drop(c.w, linkCookie)
+	c.jar.Drop(c.w, resetCookie)
 	c.jar.Drop(c.w, sessionCookie) // its session has ended with all the others
 	return c.done(web.Notice{Key: "storefront.notice.password_updated", More: sentence(advice)}, signInPath)
 }

@@ -5,6 +5,7 @@ import (
 	"html"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -50,13 +51,12 @@ func open(t *testing.T, d *db.DB) *street {
 	}
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s := &street{t: t, db: d, shop: &shop.Shop{DB: d}, key: key, hasher: secret.NewHasher(secret.Params{Memory: 64, Time: 1, Threads: 1}, 2)}
-	sessions := &signin.Service{DB: d, Hasher: s.hasher}
+	sessions := &signin.Service{DB: d, Shop: s.shop, Hasher: s.hasher, Key: key}
 	accounts := &customer.Service{DB: d, Shop: s.shop, Hasher: s.hasher, Key: key}
 	links := &recovery.Service{DB: d, Shop: s.shop, Hasher: s.hasher, Key: key, SignIn: sessions}
 	s.letters = links.Composers()
-	for kind, composer := range accounts.Composers() {
-		s.letters[kind] = composer
-	}
+	maps.Copy(s.letters, accounts.Composers())
+	maps.Copy(s.letters, sessions.Composers())
 	door := &storefront.Storefront{Shop: s.shop, Customers: accounts, SignIn: sessions, Recovery: links, Puzzles: &puzzle.Service{DB: d, Key: key}, Connect: &token.OAuth2{DB: d, Key: key}, Log: log}
 	if err := door.Prepare(); err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/lang"
+	"github.com/rekeyhq/rekey/passkey"
 	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/shop"
@@ -45,8 +46,16 @@ const (
 	emailPost         = account + "/confirmemailpost"
 	forgotPath        = account + "/forgotpassword"
 	forgotPost        = account + "/forgotpasswordpost"
+	resetCodePath     = account + "/resetcode"
+	resetCodePost     = account + "/resetcodepost"
+	byLetterPath      = account + "/loginbyletter"
+	byLetterPost      = account + "/loginbyletterpost"
+	signInCodePath    = account + "/logincode"
+	signInCodePost    = account + "/logincodepost"
 	newPasswordPath   = account + "/createpassword"
 	newPasswordPost   = account + "/resetpasswordpost"
+	objectionPath     = account + "/notme"
+	objectionPost     = account + "/notmepost"
 	editPath          = account + "/edit"
 	editPost          = account + "/editpost"
 	editEmailPath     = account + "/editemail"
@@ -54,6 +63,18 @@ const (
 	sessionsPost      = account + "/sessionspost"
 	assetPrefix       = account + "/assets/" // below the path that a store's proxy hands over anyway
 	changePasswordURL = "/.well-known/change-password"
+
+	signInPasskeyPost = account + "/loginpasskeypost"
+	passkeysPath      = account + "/passkeys"
+	addPasskeyPath    = account + "/addpasskey"
+	addPasskeyPost    = account + "/addpasskeypost"
+	editPasskeyPath   = account + "/editpasskey"
+	editPasskeyPost   = account + "/editpasskeypost"
+	dropPasskeyPath   = account + "/removepasskey"
+	dropPasskeyPost   = account + "/removepasskeypost"
+	proofPath         = account + "/confirmidentity"
+	proofPost         = account + "/confirmidentitypost"
+	passkeyURLs       = "/.well-known/passkey-endpoints"
 )
 
 // Storefront serves the pages of all store views; the address of a request says which one.
@@ -77,6 +98,7 @@ func (s *Storefront) Prepare() error {
 	if s.pages, s.assets, err = web.Furnish(files, assetPrefix); err != nil {
 		return err
 	}
+	s.assets.Add(passkey.ScriptName, passkey.Script)
 	s.routes = map[string]map[string]route{}
 	for _, r := range routes {
 		if s.routes[r.path] == nil {
@@ -100,6 +122,10 @@ var routes = []route{
 
 	{"GET", signInPath, (*call).signInPage, false},
 	{"POST", signInPost, (*call).signIn, false},
+	{"GET", byLetterPath, (*call).byLetterPage, false},
+	{"POST", byLetterPost, (*call).byLetter, false},
+	{"GET", signInCodePath, (*call).signInCodePage, false},
+	{"POST", signInCodePost, (*call).signInCode, false},
 	{"GET", signOutPath, (*call).signOutPage, false},
 	{"POST", signOutPath, (*call).signOut, false},
 
@@ -113,8 +139,13 @@ var routes = []route{
 
 	{"GET", forgotPath, (*call).forgotPage, false},
 	{"POST", forgotPost, (*call).forgot, false},
+	{"GET", resetCodePath, (*call).resetCodePage, false},
+	{"POST", resetCodePost, (*call).resetCode, false},
 	{"GET", newPasswordPath, (*call).newPasswordPage, false},
 	{"POST", newPasswordPost, (*call).newPassword, false},
+
+	{"GET", objectionPath, (*call).objectionPage, false},
+	{"POST", objectionPost, (*call).object, false},
 
 	{"GET", account, (*call).accountPage, true},
 	{"GET", editPath, (*call).editPage, true},
@@ -122,6 +153,18 @@ var routes = []route{
 	{"GET", editEmailPath, (*call).editEmailPage, true},
 	{"POST", editEmailPost, (*call).editEmail, true},
 	{"POST", sessionsPost, (*call).endSessions, true},
+
+	{"GET", passkeyURLs, (*call).passkeyEndpoints, false},
+	{"POST", signInPasskeyPost, (*call).signInByPasskey, false},
+	{"GET", passkeysPath, (*call).passkeysPage, true},
+	{"GET", addPasskeyPath, (*call).addPasskeyPage, true},
+	{"POST", addPasskeyPost, (*call).addPasskey, true},
+	{"GET", editPasskeyPath, (*call).editPasskeyPage, true},
+	{"POST", editPasskeyPost, (*call).editPasskey, true},
+	{"GET", dropPasskeyPath, (*call).dropPasskeyPage, true},
+	{"POST", dropPasskeyPost, (*call).dropPasskey, true},
+	{"GET", proofPath, (*call).proofPage, true},
+	{"POST", proofPost, (*call).prove, true},
 
 	{"GET", authorizePath, (*call).authorize, false},
 	{"GET", connectPath, (*call).connectPage, false},
@@ -236,7 +279,8 @@ func methods(known map[string]route) string {
 // atRoot answers for the root of a host whose store views all have a path of their own: nobody has chosen a view yet, so
 // here Accept-Language does.
 func (c *call) atRoot() (to string, ok bool) {
-	if c.stores == nil || (c.r.URL.Path != "/" && c.r.URL.Path != changePasswordURL) {
+	to, known := map[string]string{"/": signInPath, changePasswordURL: editPath, passkeyURLs: passkeyURLs}[c.r.URL.Path]
+	if c.stores == nil || !known {
 		return "", false
 	}
 	var views []*shop.View
@@ -253,10 +297,7 @@ func (c *call) atRoot() (to string, ok bool) {
 	if i, ok := lang.Match(c.r.Header.Get("Accept-Language"), locales); ok {
 		view = views[i]
 	}
-	if c.r.URL.Path == "/" {
-		return view.Path(signInPath), true
-	}
-	return view.Path(editPath), true
+	return view.Path(to), true
 }
 
 // front is the root of a store view.
@@ -276,8 +317,10 @@ func (c *call) asCustomer(handle func(*call) error) error {
 	signed, err := c.who()
 	if fault.Is(err, fault.Unauthenticated) {
 		to := c.view.Path(signInPath)
-		if c.path == editPath {
-			to += "?next=edit"
+		for next, path := range afterSignIn {
+			if c.path == path {
+				to += "?next=" + next
+			}
 		}
 		if !c.jar.Get(c.r, sessionCookie).IsEmpty() {
 			c.jar.Drop(c.w, sessionCookie)

@@ -35,6 +35,7 @@ func TestNobodyCanTellWhoIsACustomer(t *testing.T) {
 	for _, path := range []string{"customer/password/max_requests_per_client", "customer/signin/max_failures_per_client"} {
 		s.rekey("", "config", "set", path, "0") // no limit by client, which would answer instead
 	}
+	s.rekey("", "config", "set", "customer/signin_by_letter/enabled", "1")
 	strayed := map[string]int{}
 	for range oracleRuns {
 		out, complaint, _ := command(t, "", "audit", "oracle", "--url", s.url, "--known", list, "--requests", fmt.Sprint(oracleRequests), "--yes", "--json")
@@ -46,7 +47,7 @@ func TestNobodyCanTellWhoIsACustomer(t *testing.T) {
 			Limited     int
 			Differences []string
 		}
-		if err := json.Unmarshal([]byte(out), &verdicts); err != nil || len(verdicts) != 3 {
+		if err := json.Unmarshal([]byte(out), &verdicts); err != nil || len(verdicts) != 4 {
 			t.Fatalf("%v: %s", err, complaint)
 		}
 		for _, v := range verdicts {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/rekeyhq/rekey/db/dbtest"
 )
 
 // looks are the ways in which every page is drawn.
@@ -30,9 +32,10 @@ func TestDrawEveryPage(t *testing.T) {
 		t.Skip("REKEY_SCREENSHOTS names no folder")
 	}
 	d := newDemo(t)
-	for _, setting := range []string{"customer/password/min_time_between_password_reset_requests",
-		"customer/password/max_number_password_reset_requests", "customer/password/max_requests_per_client"} {
-		if _, complaint, exit := command(t, "", "config", "set", setting, "0", "--data", d.data); exit != 0 {
+	for setting, value := range map[string]string{"customer/password/min_time_between_password_reset_requests": "0",
+		"customer/password/max_number_password_reset_requests": "0", "customer/password/max_requests_per_client": "0",
+		"customer/signin_by_letter/enabled": "1"} {
+		if _, complaint, exit := command(t, "", "config", "set", setting, value, "--data", d.data); exit != 0 {
 			t.Fatal(complaint)
 		}
 	}
@@ -66,6 +69,16 @@ func TestDrawEveryPage(t *testing.T) {
 			draw(sc.name, func(b *tab) { sc.show(other, b) })
 		}
 	})
+	passkeys := newStage(t, dbtest.SQLite) // at a host that browsers make passkeys for
+	for chapter, front := range map[string]string{"passkeys-en": passkeys.front, "passkeys-fr": passkeys.front + "/fr"} {
+		st := *passkeys
+		st.front = front
+		album.chapter(chapter, func(_ *testing.T, draw drawing) {
+			for _, sc := range passkeyScenes {
+				draw(sc.name, func(b *tab) { sc.show(&st, b) })
+			}
+		})
+	}
 	album.chapter("mailbox", func(t *testing.T, draw drawing) {
 		draw("list", func(b *tab) { b.visit(d.mailbox) })
 		draw("letter", func(b *tab) { b.visit(d.mailbox + "/messages/" + d.letters()[0].ID) })
@@ -126,6 +139,10 @@ func (d *demo) everyLetter(front string, speaker person) map[string]string {
 	take("changed", known, func(b *tab) {
 		b.visit(recoveryLink.FindString(forgot.Text))
 		b.send("password", speaker.password, "password_confirmation", speaker.password)
+	})
+	take("signin-code", known, func(b *tab) {
+		b.visit(front + accounts + "loginbyletter")
+		b.send("email", known)
 	})
 	take("by-store", known, func(b *tab) {
 		st.open(b, "/admin/customers?q="+known)

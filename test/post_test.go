@@ -15,6 +15,7 @@ import (
 	"net/mail"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +42,7 @@ type post struct {
 	answer  func(l letter, try int) *smtp.SMTPError // nil: everything is welcome
 	cut     bool                                    // it takes letters and hangs up instead of saying so
 	greet   func() error                            // asked for each connection
+	taken   func(l letter, said bool)               // told of each letter twice: when it is kept, and when the sender was told so
 	tries   map[string]int                          // deliveries attempted, by recipient
 	changed chan struct{}                           // closed and replaced when something arrived
 }
@@ -160,6 +162,13 @@ func (p *post) wait(to string, n int) letter {
 	}
 }
 
+// all are the accepted letters in the order of their arrival.
+func (p *post) all() []letter {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.kept)
+}
+
 // total is the number of accepted letters.
 func (p *post) total() int {
 	p.mu.Lock()
@@ -184,9 +193,18 @@ type postSession struct {
 	post     *post
 	conn     *smtp.Conn
 	from, to string
+	kept     *letter // whose sender is about to be told
 }
 
-func (s *postSession) Reset()                                      { s.from, s.to = "", "" }
+// Reset is called by the SMTP server when its answer to a letter is written.
+func (s *postSession) Reset() {
+	s.from, s.to = "", ""
+	if l := s.kept; l != nil {
+		s.kept = nil
+		s.post.tellTaken(*l, true)
+	}
+}
+
 func (s *postSession) Logout() error                               { return nil }
 func (s *postSession) Mail(from string, _ *smtp.MailOptions) error { s.from = from; return nil }
 func (s *postSession) Rcpt(to string, _ *smtp.RcptOptions) error   { s.to = to; return nil }
@@ -203,6 +221,31 @@ func (s *postSession) Data(r io.Reader) error {
 	}
 	l.t, l.from, l.to = s.post.t, s.from, s.to
 
+	if err := s.keep(l); err != nil {
+		return err
+	}
+	s.post.tellTaken(l, false)
+	s.kept = &l
+	return nil
+}
+
+// taking makes the post office tell f of each letter, on the sender's connection: in between, the sender waits.
+func (p *post) taking(f func(l letter, said bool)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken = f
+}
+
+func (p *post) tellTaken(l letter, said bool) {
+	p.mu.Lock()
+	f := p.taken
+	p.mu.Unlock()
+	if f != nil {
+		f(l, said)
+	}
+}
+
+func (s *postSession) keep(l letter) error {
 	p := s.post
 	p.mu.Lock()
 	defer p.mu.Unlock()

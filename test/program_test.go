@@ -68,11 +68,20 @@ func launch(t *testing.T, args ...string) *program {
 // launchWith is launch with more variables in the environment.
 func launchWith(t *testing.T, variables []string, args ...string) *program {
 	t.Helper()
+	return launchUnder(t, "", variables, args...)
+}
+
+// launchUnder is launchWith after a shell has set limits, such as "ulimit -n 256".
+func launchUnder(t *testing.T, limits string, variables []string, args ...string) *program {
+	t.Helper()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &program{t: t, cmd: exec.Command(path, args...), done: make(chan struct{})}
+	if limits != "" {
+		p.cmd = exec.Command("sh", append([]string{"-c", limits + ` && exec "$0" "$@"`, path}, args...)...)
+	}
 	p.cmd.Env = append(environment(), variables...)
 	leaveWithUs(p.cmd)
 	p.cmd.Stdout, p.cmd.Stderr = p.recorder(&p.out), p.recorder(&p.log)

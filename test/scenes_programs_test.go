@@ -86,10 +86,10 @@ var programConsoleScenes = []scene{
 
 // allStorefrontScenes and allConsoleScenes are every page.
 func allStorefrontScenes() []scene {
-	return slices.Concat(storefrontScenes, programStorefrontScenes, protectionScenes, objectionScenes)
+	return slices.Concat(storefrontScenes, programStorefrontScenes, objectionScenes, protectionScenes)
 }
 func allConsoleScenes() []scene {
-	return slices.Concat(consoleScenes, programConsoleScenes, []scene{underAttackScene})
+	return slices.Concat(consoleScenes, programConsoleScenes, incidentScenes, []scene{underAttackScene})
 }
 
 // listener is a program elsewhere that has nothing to say.

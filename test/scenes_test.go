@@ -53,6 +53,20 @@ var storefrontScenes = []scene{
 		b.visit(st.front + accounts + "forgotpassword")
 		b.expect(http.StatusOK, b.send("email", "somebody.else@example.com"))
 	}},
+	{"reset-code", func(st *stage, b *tab) { b.visit(st.front + accounts + "resetcode") }},
+	{"reset-code-refused", func(st *stage, b *tab) {
+		b.visit(st.front + accounts + "resetcode")
+		b.expect(http.StatusUnprocessableEntity, b.send("code", "K7QM-3XTV"))
+	}},
+	{"by-letter", func(st *stage, b *tab) { b.visit(st.front + accounts + "loginbyletter") }},
+	{"by-letter-answered", func(st *stage, b *tab) {
+		b.visit(st.front + accounts + "loginbyletter")
+		b.expect(http.StatusOK, b.send("email", "somebody.else@example.com"))
+	}},
+	{"by-letter-refused", func(st *stage, b *tab) {
+		b.visit(st.front + accounts + "logincode")
+		b.expect(http.StatusUnprocessableEntity, b.send("code", "K7QM-3XTV"))
+	}},
 	{"new-password", func(st *stage, b *tab) { b.visit(st.link(b.t)) }},
 	{"new-password-refused", func(st *stage, b *tab) {
 		b.visit(st.link(b.t))
@@ -143,9 +157,13 @@ func (st *stage) openCustomer(b *tab) {
 func newStage(t *testing.T, engine string) *stage {
 	t.Helper()
 	s := newStore(t, engine)
+	s.atLocalhost()
+	s.rekey("", "store-view", "create", "--website", "base", "--code", "fr", "--name", "Français", "--locale", "fr_FR", "--base-url", s.url+"/fr", "--dev",
+		"--logo-text", "Maison Lune", "--sender-name", "Maison Lune", "--sender-email", "bonjour@lune.example")
 	s.rekey("", "config", "set", "customer/password/min_time_between_password_reset_requests", "0")
 	s.rekey("", "config", "set", "customer/password/max_number_password_reset_requests", "0")
 	s.rekey("", "config", "set", "customer/password/max_requests_per_client", "0")
+	s.rekey("", "config", "set", "customer/signin_by_letter/enabled", "1")
 	s.customer(shopper, "Camille", "Durand", oldPassword)
 	s.administrator()
 	if _, status := s.token(shopper, oldPassword); status != http.StatusOK {

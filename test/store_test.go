@@ -34,6 +34,7 @@ type store struct {
 	args     []string // --data, --database and --secret-key-file, which every command takes
 	flags    []string // more flags of serve
 	env      []string // more variables of serve
+	limits   string   // "ulimit …", what the shell of serve is told first
 	node     *program
 	url      string // of the node, without a slash at the end
 }
@@ -45,13 +46,29 @@ func eachStore(t *testing.T, f func(t *testing.T, s *store)) {
 	dbtest.EachEngine(t, func(t *testing.T, engine string) { f(t, newStore(t, engine)) })
 }
 
-// newStore sets a store up with the program's own commands while its first node serves.
-func newStore(t *testing.T, engine string) *store {
+// newStore sets a store up with the program's own commands while its first node serves with these flags.
+func newStore(t *testing.T, engine string, flags ...string) *store {
+	t.Helper()
+	if engine == dbtest.Postgres {
+		return newStoreOn(t, dbtest.URL(t, engine), flags...)
+	}
+	return newStoreOn(t, "", flags...)
+}
+
+// newStoreOn is newStore on a PostgreSQL database, or on a SQLite file of its own where database is "".
+func newStoreOn(t *testing.T, database string, flags ...string) *store {
+	t.Helper()
+	return newStoreUnder(t, "", database, flags...)
+}
+
+// newStoreUnder is newStoreOn with a server that a shell has put limits on.
+func newStoreUnder(t *testing.T, limits, database string, flags ...string) *store {
 	t.Helper()
 	data := t.TempDir()
-	s := &store{t: t, post: newPost(t), database: "sqlite:" + filepath.Join(data, "rekey.db"), args: []string{"--data", data}}
-	if engine == dbtest.Postgres {
-		s.database = dbtest.URL(t, engine)
+	s := &store{t: t, post: newPost(t), database: database, args: []string{"--data", data}, flags: flags, limits: limits}
+	if database == "" {
+		s.database = "sqlite:" + filepath.Join(data, "rekey.db")
+	} else {
 		s.args = append(s.args, "--database", s.database, "--secret-key-file", keyFile(t, data))
 	}
 	s.node, s.url = s.serve("127.0.0.1:0")
@@ -82,7 +99,7 @@ func keyFile(t *testing.T, dir string) string {
 func (s *store) serve(listen string) (*program, string) {
 	s.t.Helper()
 	args := append([]string{"serve", "--listen", listen, "--smtp", s.post.url(), "--dev"}, s.args...)
-	node := launchWith(s.t, s.env, append(args, s.flags...)...)
+	node := launchUnder(s.t, s.limits, s.env, append(args, s.flags...)...)
 	_, address := node.line("")
 	node.ready(address)
 	return node, address

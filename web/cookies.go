@@ -20,6 +20,7 @@ const (
 	cookiePrefix = "rekey-"
 	formCookie   = cookiePrefix + "form"
 	noticeCookie = cookiePrefix + "notice"
+	askCookies   = cookiePrefix + "ask-"
 	flashLife    = 60 * time.Second // a notice that no page has shown by then is old news
 )
 
@@ -136,11 +137,12 @@ func matchesFormKey(r *http.Request, given string) bool {
 }
 
 // carriesOurCookie tells whether a request could act in a person's name: it brings a session, a link or a registration.
-// A program that posts to a public form needs no form key, also when it kept what a page before had set.
+// A program that posts to a public form needs no form key, also when it kept what a page before had set. Nor does one that has
+// asked for a letter: the cookie says which browser a code is good in, and as a Lax one it does not come with another site's post.
 func carriesOurCookie(r *http.Request) bool {
 	for _, c := range r.Cookies() {
 		name := strings.TrimPrefix(c.Name, hostPrefix)
-		if strings.HasPrefix(name, cookiePrefix) && name != formCookie && !strings.HasPrefix(name, noticeCookie) {
+		if strings.HasPrefix(name, cookiePrefix) && name != formCookie && !strings.HasPrefix(name, noticeCookie) && !strings.HasPrefix(name, askCookies) {
 			return true
 		}
 	}

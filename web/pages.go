@@ -102,11 +102,16 @@ func LoadAssets(fsys fs.FS, prefix string) (*Assets, error) {
 		if err != nil {
 			return nil, err
 		}
-		hashed := HashedName(e.Name(), content)
-		a.urls[e.Name()] = prefix + hashed
-		a.files[hashed] = asset{kind: contentType(e.Name()), content: content}
+		a.Add(e.Name(), content)
 	}
 	return a, nil
+}
+
+// Add serves one more file: what two doors share.
+func (a *Assets) Add(name string, content []byte) {
+	hashed := HashedName(name, content)
+	a.urls[name] = a.prefix + hashed
+	a.files[hashed] = asset{kind: contentType(name), content: content}
 }
 
 // HashedName puts the hash of the content before the extension: "site.css" → "site-3f2ab91c0d4e5f67.css".

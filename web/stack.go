@@ -9,7 +9,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/rekeyhq/rekey/audit"
@@ -121,7 +123,7 @@ func caught(f func() error) (err error) {
 	return f()
 }
 
-// protect refuses what another site made a browser send, and bodies above the limit.
+// protect refuses what another site made a browser send, addresses that hold no text, and bodies above the limit.
 //
 // http.CrossOriginProtection judges by Sec-Fetch-Site, then by Origin. Two cases are left to the form key: a browser that
 // sends neither, and one that knows no Sec-Fetch-Site and writes "Origin: null", as all do under the policy
@@ -134,6 +136,10 @@ func (s Stack) protect(h http.Handler) http.Handler {
 			most = MaxUpload
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, most)
+		if !isText(r.URL) {
+			s.Fail(w, r, newFailure(r, errMalformed))
+			return
+		}
 		if reads(r.Method) {
 			h.ServeHTTP(w, r)
 			return
@@ -154,6 +160,23 @@ func (s Stack) protect(h http.Handler) http.Handler {
 		}
 		h.ServeHTTP(w, r)
 	})
+}
+
+// isText tells whether an address, decoded, is valid UTF-8 without NUL: no door and no database has to wonder. A query
+// that cannot be decoded is left to the doors.
+func isText(u *url.URL) bool {
+	if !clean(u.Path) {
+		return false
+	}
+	if !strings.Contains(u.RawQuery, "%") {
+		return clean(u.RawQuery)
+	}
+	for part := range strings.FieldsFuncSeq(u.RawQuery, func(c rune) bool { return c == '&' || c == '=' }) {
+		if text, err := url.QueryUnescape(part); err == nil && !clean(text) {
+			return false
+		}
+	}
+	return true
 }
 
 func reads(method string) bool {

@@ -38,7 +38,7 @@ const (
 // Time-outs of one connection. net/http has none by default, so that one slow client could hold a connection for ever.
 const (
 	headerTimeout  = 5 * time.Second
-	readTimeout    = 15 * time.Second
+	readTimeout    = 10 * time.Second
 	requestTimeout = 20 * time.Second // the context of the handler: waiting for a hash or for the database ends here
 	writeTimeout   = 30 * time.Second
 	idleTimeout    = 60 * time.Second

@@ -28,8 +28,11 @@ var events = []event{
 	{Type: "password_reset.requested", Tell: "A new password was asked for; whose, is not told", From: []string{audit.ResetRequested, audit.ResetSentByStore}, Nobody: true},
 	{Type: "password_reset.completed", Tell: "A password was changed with a recovery link", From: []string{audit.ResetCompleted}},
 	{Type: "password.changed", Tell: "A password was changed by whoever knows it", From: []string{audit.PasswordChanged}},
-	{Type: "tokens.revoked", Tell: "Tokens of a customer were revoked", From: []string{audit.TokensRevoked, audit.ResetCompleted, audit.PasswordChanged, audit.IncidentTreated}, Counts: "tokens"},
-	{Type: "sessions.ended", Tell: "Sessions of a customer were ended", From: []string{audit.SessionsEnded, audit.TokensRevoked, audit.ResetCompleted, audit.PasswordChanged, audit.IncidentTreated}, Counts: "sessions"},
+	{Type: "tokens.revoked", Tell: "Tokens of a customer were revoked", From: []string{audit.TokensRevoked, audit.ResetCompleted, audit.PasswordChanged, audit.IncidentTreated, audit.Objected}, Counts: "tokens"},
+	{Type: "sessions.ended", Tell: "Sessions of a customer were ended", From: []string{audit.SessionsEnded, audit.TokensRevoked, audit.ResetCompleted, audit.PasswordChanged, audit.IncidentTreated, audit.Objected}, Counts: "sessions"},
+	{Type: "customer.objected", Tell: "Somebody pressed “It wasn't me” in a letter", From: []string{audit.Objected}},
+	{Type: "passkey.added", Tell: "A passkey was added to an account", From: []string{audit.PasskeyAdded}},
+	{Type: "passkey.removed", Tell: "A passkey was removed from an account by its owner", From: []string{audit.PasskeyRemoved}},
 	{Type: "customer.locked", Tell: "Signing in was paused after wrong passwords; whose, is not told", From: []string{audit.SignInLocked}, Nobody: true},
 }
 

@@ -34,6 +34,7 @@ func announce(w io.Writer, at app.Addresses, data string) {
     2. Open the letter in the mailbox, follow its link and choose a new password.
     3. In the console, search for Camille: the timeline tells what happened. Try Reset Password and Force Sign-In.
     4. Ask for an address that nobody has: page and answer are the same. (One letter per address in ten minutes.)
+    5. Nordlicht also signs in by letter: choose "Sign in with a code by email".
 
 `, known()[0].email)
 	if data == "" {

@@ -131,20 +131,29 @@ func (p *past) programs() error {
 	if err != nil {
 		return err
 	}
-	site, _ := stores.WebsiteByCode(lune) // readdress has made it
+	site, _ := stores.WebsiteByCode(lune) // readdress has made them
+	other, _ := stores.WebsiteByCode(nordlicht)
 	return p.h.DB.Write(p.ctx, func(tx *db.Tx) (err error) {
 		p.app, _, err = token.CreateClient(p.ctx, tx, permit, token.NewClient{WebsiteID: site.ID, Name: "Maison Lune for iPhone",
 			RedirectURIs: []string{"example.maison-lune.app:/signed-in"}}, p.desk())
 		if err != nil {
 			return err
 		}
-		if err := shop.Set(p.ctx, tx, shop.CustomerTokenLifetime, "720", shop.Scope{Kind: shop.Default}); err != nil {
+		if err := p.set(tx, shop.SignInByLetter, "1", shop.Scope{Kind: shop.Websites, ID: other.ID}); err != nil {
 			return err
 		}
-		return audit.Record(p.ctx, tx, audit.Entry{Action: audit.SettingChanged, Subject: shop.CustomerTokenLifetime,
-			Actor:  audit.Actor{Kind: audit.Store, ID: p.boss.ID, Name: p.boss.Username},
-			Detail: map[string]string{"from": "", "to": "720", "scope": shop.Default}})
+		return p.set(tx, shop.CustomerTokenLifetime, "720", shop.Scope{Kind: shop.Default})
 	})
+}
+
+// set is the boss at the Configuration page.
+func (p *past) set(tx *db.Tx, path, value string, scope shop.Scope) error {
+	if err := shop.Set(p.ctx, tx, path, value, scope); err != nil {
+		return err
+	}
+	return audit.Record(p.ctx, tx, audit.Entry{Action: audit.SettingChanged, Subject: path,
+		Actor:  audit.Actor{Kind: audit.Store, ID: p.boss.ID, Name: p.boss.Username},
+		Detail: map[string]string{"from": "", "to": value, "scope": scope.Kind}})
 }
 
 // everybody makes the customers, in one transaction.

@@ -24,7 +24,7 @@ type auditOracle struct {
 	Known         string        `required:"" placeholder:"FILE" help:"Addresses of customers there, one a line, or a CSV file such as customer export writes; - is standard input."`
 	UnknownDomain string        `default:"audit.invalid" help:"Domain of the made-up addresses that are nobody's."`
 	Requests      int           `default:"1000" help:"Requests for customers to each page, and as many for nobody."`
-	Paths         []string      `default:"forgot,sign-in,create" help:"Pages to ask: forgot, sign-in, create."`
+	Paths         []string      `default:"forgot,sign-in,create,sign-in-letter" help:"Pages to ask: forgot, sign-in, create, sign-in-letter (signing in by letter, where the store offers it)."`
 	Pause         time.Duration `help:"Time between two requests, such as 100ms, where limits must stay as they are."`
 	Yes           bool          `help:"Send them. Without it the command says what it would do."`
 }
@@ -39,19 +39,25 @@ func (c *auditOracle) Run(ctx context.Context, sh shell) error {
 	if err != nil {
 		return err
 	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	asking := oracle.Asking{Base: c.URL, Known: known, Domain: c.UnknownDomain, N: c.Requests, Pause: c.Pause, Client: client}
+	if c.Yes {
+		if pages, err = offered(ctx, asking, pages); err != nil {
+			return err
+		}
+	}
 	total := 2 * c.Requests * len(pages)
 	if !c.Yes {
-		return &usageError{fmt.Sprintf("this would send %d requests to %s, and its letters to up to %d customers; "+
+		return &usageError{fmt.Sprintf("this would send up to %d requests to %s, and its letters to up to %d customers; "+
 			"say --yes to do it, best at a quiet hour and with the limits by client address switched off for as long",
 			total, c.URL, len(known))}
 	}
 	progress := newProgress(sh, fmt.Sprintf("of %d requests", total))
 	defer progress.end()
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	verdicts := []oracle.Verdict{}
 	for i, p := range pages {
-		v, err := oracle.Asking{Base: c.URL, Known: known, Domain: c.UnknownDomain, N: c.Requests, Pause: c.Pause, Client: client,
-			Done: func(sent int) { progress.to(2*c.Requests*i + sent) }}.Run(ctx, p)
+		asking.Done = func(sent int) { progress.to(2*c.Requests*i + sent) }
+		v, err := asking.Run(ctx, p)
 		if err != nil {
 			return err
 		}
@@ -59,6 +65,23 @@ func (c *auditOracle) Run(ctx context.Context, sh shell) error {
 	}
 	progress.end()
 	return c.tell(sh, pages, verdicts)
+}
+
+// offered leaves out what the store does not offer; it is an error when nothing is left.
+func offered(ctx context.Context, a oracle.Asking, pages []oracle.Page) (there []oracle.Page, err error) {
+	for _, p := range pages {
+		has, err := a.Offers(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		if has {
+			there = append(there, p)
+		}
+	}
+	if len(there) == 0 {
+		return nil, fmt.Errorf("the store view at %s does not offer %s", a.Base, pages[0].Name)
+	}
+	return there, nil
 }
 
 // tell writes the verdicts. Its error is what makes the exit status say no.
@@ -122,7 +145,7 @@ func (c *auditOracle) pages() (chosen []oracle.Page, err error) {
 		}
 	}
 	if len(chosen) != len(c.Paths) || len(chosen) == 0 {
-		return nil, &usageError{"--paths takes forgot, sign-in and create"}
+		return nil, &usageError{"--paths takes forgot, sign-in, create and sign-in-letter"}
 	}
 	return chosen, nil
 }

@@ -21,7 +21,7 @@ type customerCommands struct {
 	Show          customerShow   `cmd:"" help:"Show a customer with their sessions, tokens and recovery timeline."`
 	ResetPassword customerReset  `cmd:"" help:"Send a customer the store's letter with a link to a new password."`
 	ForceSignIn   customerForce  `cmd:"" help:"Revoke every token of the web API that programs hold for a customer."`
-	Unlock        customerUnlock `cmd:"" help:"End the pause after too many wrong passwords."`
+	Unlock        customerUnlock `cmd:"" help:"End whatever keeps a customer out: the pause after too many wrong passwords, the holds after “It wasn't me”."`
 	ExportData    customerData   `cmd:"" help:"Write everything that is kept about a customer, as JSON: what they may ask for."`
 	Erase         customerErase  `cmd:"" help:"Delete a customer's account and everything personal about them."`
 	Import        customerImport `cmd:"" help:"Read customers from a CSV file."`
@@ -219,7 +219,7 @@ type customerUnlock struct {
 	who
 }
 
-// Run ends the pause.
+// Run ends the pause and the holds.
 func (c *customerUnlock) Run(ctx context.Context, sh shell) error {
 	return c.read(ctx, func(h *app.House) error {
 		one, err := c.find(ctx, h)

@@ -36,6 +36,8 @@ type customerRow struct {
 	HasPassword       bool         `json:"has_password"`
 	Locked            bool         `json:"locked"`
 	LockedUntil       *time.Time   `json:"locked_until"`
+	ResetsHeldUntil   *time.Time   `json:"resets_held_until"`  // after "It wasn't me": requests at the storefront send no letter
+	ChangesHeldUntil  *time.Time   `json:"address_held_until"` // likewise: the account keeps its address
 	CreatedAt         *time.Time   `json:"created_at"`
 	LastSignInAt      *time.Time   `json:"last_sign_in_at"`
 	PasswordChangedAt *time.Time   `json:"password_changed_at"`
@@ -43,6 +45,7 @@ type customerRow struct {
 	ResetRefused      string       `json:"reset_refused,omitempty"` // why none can be sent at all
 	Sessions          []sessionRow `json:"sessions"`
 	Tokens            []tokenRow   `json:"tokens"`
+	Passkeys          []passkeyRow `json:"passkeys"`
 	Timeline          []stepRow    `json:"timeline"`
 }
 
@@ -59,6 +62,14 @@ type tokenRow struct {
 	Holder     string     `json:"holder"`
 	CreatedAt  *time.Time `json:"created_at"`
 	ExpiresAt  *time.Time `json:"expires_at"`
+	LastUsedAt *time.Time `json:"last_used_at"`
+}
+
+type passkeyRow struct {
+	ID         string     `json:"id"`
+	Name       string     `json:"name"`
+	Host       string     `json:"host"` // that it is good for
+	CreatedAt  *time.Time `json:"created_at"`
 	LastUsedAt *time.Time `json:"last_used_at"`
 }
 
@@ -103,7 +114,7 @@ func describe(ctx context.Context, h *app.House, stores *shop.Snapshot, c custom
 	row := customerRow{ID: c.ID, Email: c.Email, Firstname: c.Firstname, Lastname: c.Lastname, Website: websiteCode(stores, c.WebsiteID),
 		Active: c.Active, Confirmed: c.Confirmed(), HasPassword: c.HasPassword(), CreatedAt: moment(c.CreatedAt),
 		LastSignInAt: moment(c.LastSignInAt), PasswordChangedAt: moment(c.PasswordChangedAt), NextResetAt: moment(next),
-		Sessions: []sessionRow{}, Tokens: []tokenRow{}, Timeline: []stepRow{}}
+		Sessions: []sessionRow{}, Tokens: []tokenRow{}, Passkeys: []passkeyRow{}, Timeline: []stepRow{}}
 	if refused {
 		row.ResetRefused = refusal.Text
 	}
@@ -118,6 +129,12 @@ func describe(ctx context.Context, h *app.House, stores *shop.Snapshot, c custom
 		if row.Locked = c.Locked(now); row.Locked {
 			row.LockedUntil = moment(c.LockedUntil)
 		}
+		if c.Held(now) {
+			row.ResetsHeldUntil = moment(c.ResetsHeldUntil)
+		}
+		if c.ChangesHeld(now) {
+			row.ChangesHeldUntil = moment(c.ChangesHeldUntil)
+		}
 		sessions, err := signin.List(ctx, tx, c.ID, db.ID{})
 		if err != nil {
 			return err
@@ -131,6 +148,13 @@ func describe(ctx context.Context, h *app.House, stores *shop.Snapshot, c custom
 		}
 		for _, t := range tokens {
 			row.Tokens = append(row.Tokens, tokenRow{t.ID.String(), t.Holder, moment(t.CreatedAt), moment(t.ExpiresAt), moment(t.LastUsedAt)})
+		}
+		passkeys, err := signin.Passkeys(ctx, tx, c.ID)
+		if err != nil {
+			return err
+		}
+		for _, p := range passkeys {
+			row.Passkeys = append(row.Passkeys, passkeyRow{p.ID.String(), p.Name, p.Host, moment(p.CreatedAt), moment(p.LastUsedAt)})
 		}
 		steps, err := recovery.Timeline(ctx, tx, c, false)
 		for _, s := range steps {
@@ -152,6 +176,12 @@ func (r customerRow) print(sh shell) error {
 	t.row("Active", yesNo(r.Active))
 	t.row("Password", passwordWords(r))
 	t.row("Locked", yesNo(r.Locked)+" "+at(r.LockedUntil))
+	if r.ResetsHeldUntil != nil {
+		t.row("Resets on hold", "until "+at(r.ResetsHeldUntil)+"; rekey customer unlock ends it")
+	}
+	if r.ChangesHeldUntil != nil {
+		t.row("Address kept", "until "+at(r.ChangesHeldUntil)+"; rekey customer unlock ends it")
+	}
 	t.row("Next reset", nextWords(r))
 	if err := t.end(); err != nil {
 		return err
@@ -171,6 +201,16 @@ func (r customerRow) print(sh shell) error {
 		t := newTable(sh.out)
 		for _, k := range r.Tokens {
 			t.row("  "+at(k.CreatedAt), k.Holder, "until "+at(k.ExpiresAt))
+		}
+		if err := t.end(); err != nil {
+			return err
+		}
+	}
+	if len(r.Passkeys) > 0 {
+		fmt.Fprintln(sh.out, "\nPasskeys")
+		t := newTable(sh.out)
+		for _, p := range r.Passkeys {
+			t.row("  "+at(p.CreatedAt), p.Name, p.Host, "used "+at(p.LastUsedAt))
 		}
 		if err := t.end(); err != nil {
 			return err

@@ -39,6 +39,7 @@ type Page struct {
 	Name string
 	// Limit is the setting that answers instead of the page when it is reached; "" where there is none.
 	Limit      string
+	Optional   bool   // a store may not offer it
 	show, post string // paths: the page itself, and where its form goes
 	form       func(email, password string) url.Values
 }
@@ -46,16 +47,18 @@ type Page struct {
 // Pages are all of them.
 func Pages() []Page {
 	return []Page{
-		{"forgot", "customer/password/max_requests_per_client", "/customer/account/forgotpassword", "/customer/account/forgotpasswordpost",
+		{"forgot", "customer/password/max_requests_per_client", false, "/customer/account/forgotpassword", "/customer/account/forgotpasswordpost",
 			func(email, _ string) url.Values { return url.Values{"email": {email}} }},
-		{"sign-in", "customer/signin/max_failures_per_client", "/customer/account/login", "/customer/account/loginpost",
+		{"sign-in", "customer/signin/max_failures_per_client", false, "/customer/account/login", "/customer/account/loginpost",
 			func(email, password string) url.Values {
 				return url.Values{"login[username]": {email}, "login[password]": {password}}
 			}},
-		{"create", "", "/customer/account/create", "/customer/account/createpost",
+		{"create", "", false, "/customer/account/create", "/customer/account/createpost",
 			func(email, password string) url.Values {
 				return url.Values{"firstname": {"Rekey"}, "lastname": {"Audit"}, "email": {email}, "password": {password}, "password_confirmation": {password}}
 			}},
+		{"sign-in-letter", "customer/password/max_requests_per_client", true, "/customer/account/loginbyletter", "/customer/account/loginbyletterpost",
+			func(email, _ string) url.Values { return url.Values{"email": {email}} }},
 	}
 }
 
@@ -133,6 +136,15 @@ func (a Asking) Run(ctx context.Context, p Page) (Verdict, error) {
 	}
 	v.judge(known, unknown, seen)
 	return v, nil
+}
+
+// Offers tells whether the installation has a page at all. Errors: those of the connection.
+func (a Asking) Offers(ctx context.Context, p Page) (bool, error) {
+	if !p.Optional {
+		return true, nil
+	}
+	_, answer, _, err := a.send(ctx, http.MethodGet, p.show, nil)
+	return err == nil && answer.StatusCode != http.StatusNotFound, err
 }
 
 // open looks at the page with the form: whatever is wrong with the address shows before anything is sent, and the

@@ -122,3 +122,17 @@ func TestAnswersOfALimitAreLeftOut(t *testing.T) {
 		t.Errorf("%+v, %v", v, err)
 	}
 }
+
+// Signing in by letter is off by default: it is asked where it is offered, and no error where it is not.
+func TestOptionalPagesAreAskedWhereTheyAreOffered(t *testing.T) {
+	for _, status := range []int{http.StatusOK, http.StatusNotFound} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		for _, p := range Pages() {
+			got, err := Asking{Base: server.URL, Client: server.Client()}.Offers(context.Background(), p)
+			if want := !p.Optional || status == http.StatusOK; got != want || err != nil {
+				t.Errorf("%s with %d: %v, %v", p.Name, status, got, err)
+			}
+		}
+		server.Close()
+	}
+}

@@ -38,6 +38,7 @@ func shapeOf(answer *http.Response, body, email string) string {
 const (
 	secretLength = 43 // 256 bits in base64url: form keys, secrets of cookies
 	idLength     = 26 // a request's id
+	ticketLength = 91 // what a browser is asked for a passkey, sealed: 68 bytes
 )
 
 var word = regexp.MustCompile(`[A-Za-z0-9_-]+`)
@@ -48,7 +49,7 @@ func mask(text, email string) string {
 		text = strings.ReplaceAll(text, typed, "ADDRESS")
 	}
 	return word.ReplaceAllStringFunc(text, func(w string) string {
-		if len(w) == secretLength || len(w) == idLength {
+		if len(w) == secretLength || len(w) == idLength || len(w) == ticketLength {
 			return "*"
 		}
 		return w

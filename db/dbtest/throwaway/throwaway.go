@@ -4,6 +4,7 @@
 //   - The server and its files are gone when Stop was called, and also when the process that called Start has
 //     ended in any other way: a failed test, Ctrl-C, kill -9.
 //   - It listens on a Unix socket in its own folder and nowhere else, so that runs side by side cannot meet.
+//   - It can be killed like a real one (Crash), and starts again on what had reached its files (Restart).
 //   - It is as durable as a real one (fsync and synchronous_commit stay on), because the product refuses a server
 //     that is not. It is quick because its files rest in memory where the system offers that.
 //
@@ -38,11 +39,17 @@ var ErrNotInstalled = errors.New("PostgreSQL's server programs are not installed
 const patience = 30 * time.Second
 
 // keeper runs the server until its own standard input ends, then removes the folder. Its input is a pipe whose
-// other end only this process holds: the kernel closes it however the process ends.
+// other end only this process holds: the kernel closes it however the process ends. A line there starts the server anew.
 const keeper = `
-"$1/postgres" -D "$2/data" -k "$2" >"$2/log" 2>&1 </dev/null &
-server=$!
-read -r _ || true
+start() {
+	"$1/postgres" -D "$2/data" -k "$2" >>"$2/log" 2>&1 </dev/null &
+	server=$!
+}
+start "$1" "$2"
+while read -r _; do
+	wait "$server" 2>/dev/null
+	start "$1" "$2"
+done
 kill -QUIT "$server" 2>/dev/null
 wait "$server" 2>/dev/null
 rm -rf "$2"
@@ -64,7 +71,7 @@ type Server struct {
 	URL string
 
 	dir   string
-	alive io.Closer // the keeper's input; closing it ends the server
+	alive io.WriteCloser // the keeper's input; closing it ends the server
 	cmd   *exec.Cmd
 }
 
@@ -99,6 +106,42 @@ func (s *Server) Stop() {
 	s.alive.Close()
 	s.cmd.Wait() // its exit status says only that it was told to stop
 	s.alive = nil
+}
+
+// Crash kills every process of the server at once, as kill -9 does: without a word to a client or to the disk.
+func (s *Server) Crash() error {
+	data := filepath.Join(s.dir, "data")
+	for {
+		processes, err := filepath.Glob("/proc/[0-9]*/cwd") // each of the server's processes stays in the folder of the data
+		if err != nil {
+			return err
+		}
+		left := 0
+		for _, link := range processes {
+			if at, err := os.Readlink(link); err != nil || at != data {
+				continue // somebody else's, or gone meanwhile
+			}
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link)))
+			if err != nil {
+				return err
+			}
+			left++
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return err
+			}
+		}
+		if left == 0 { // one that is dead has no folder any more
+			return nil
+		}
+	}
+}
+
+// Restart starts the server again after Crash and waits until it answers. It recovers by its write-ahead log.
+func (s *Server) Restart(ctx context.Context) error {
+	if _, err := io.WriteString(s.alive, "again\n"); err != nil {
+		return err
+	}
+	return s.answers(ctx)
 }
 
 func (s *Server) launch(ctx context.Context, bin string, account *syscall.Credential) error {

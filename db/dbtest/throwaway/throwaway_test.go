@@ -3,6 +3,7 @@ package throwaway_test
 import (
 	"bufio"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
@@ -65,6 +66,45 @@ func TestStopLeavesNothing(t *testing.T) {
 	server.Stop()
 	vanishes(t, dir)
 	server.Stop() // twice is as good as once
+}
+
+// What was committed is there after a crash, and what was not is not.
+func TestACrashedServerRecovers(t *testing.T) {
+	skipWithout(t)
+	ctx := context.Background()
+	server, err := throwaway.Start(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Stop()
+	pool, err := sql.Open("pgx", server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	if _, err := pool.ExecContext(ctx, `CREATE TABLE kept (n INT); INSERT INTO kept VALUES (1)`); err != nil {
+		t.Fatal(err)
+	}
+	open, err := pool.BeginTx(ctx, nil)
+	if err == nil {
+		_, err = open.ExecContext(ctx, `INSERT INTO kept VALUES (2)`)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Crash(); err != nil {
+		t.Fatal(err)
+	}
+	if err := pool.PingContext(ctx); err == nil {
+		t.Error("the crashed server answers")
+	}
+	if err := server.Restart(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := pool.QueryRowContext(ctx, `SELECT COUNT(*) FROM kept`).Scan(&n); err != nil || n != 1 {
+		t.Errorf("%d rows after the crash, want the one that was committed: %v", n, err)
+	}
 }
 
 func skipWithout(t *testing.T) {

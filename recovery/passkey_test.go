@@ -1,0 +1,162 @@
+package recovery_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/db/dbtest"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/recovery"
+	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/signin"
+	"github.com/rekeyhq/rekey/test/fixture"
+)
+
+// changed is the notice of a new password.
+func changed(h *fixture.House) (all []mail.Content) {
+	for _, l := range h.Letters() {
+		if strings.Contains(l.Subject, "has been changed") {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+// Promise: whoever added a passkey while in somebody's account has no way in after the owner has recovered it by letter. The owner
+// may keep them, having seen them; the notice tells either way.
+func TestRecoveringByLetterRemovesPasskeysUnlessTheOwnerKeepsThem(t *testing.T) {
+	dbtest.Two(t, func(t *testing.T, a, b *db.DB, _ *dbtest.Clock) {
+		h, other := fixture.Furnish(t, a), fixture.Open(t, b)
+		for _, row := range []struct {
+			email string
+			keep  bool
+			says  string
+		}{
+			{"camille@lune.test", false, "passkeys of your account were removed"},
+			{"theo@lune.test", true, "still sign in: Phone, Laptop"},
+		} {
+			c := h.Customer("lune_en", row.email)
+			phone, laptop := h.Passkey("lune_en", c.Email, "Phone"), h.Passkey("lune_en", c.Email, "Laptop")
+			before := len(changed(h))
+			ask(t, h, c.Email)
+			all := links(h.Letters())
+			link := all[len(all)-1]
+			pending, err := h.Recovery.Check(ctx, h.View("lune_en"), link, fixture.Origin)
+			if err != nil || len(pending.Passkeys) != 2 || pending.Passkeys[0].Name != "Phone" {
+				t.Fatalf("shown to the owner: %+v, %v", pending.Passkeys, err)
+			}
+			pw := secret.NewText("second-secret-8")
+			_, err = h.Recovery.Complete(ctx, h.View("lune_en"), recovery.Reset{Link: link, Password: pw, Confirm: pw, KeepPasskeys: row.keep}, fixture.Origin)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range []*fixture.Device{phone, laptop} {
+				if _, err := other.ByPasskey("lune_en", d); (err == nil) != row.keep {
+					t.Errorf("%s: signing in by passkey afterwards: %v", row.email, err)
+				}
+			}
+			notices := changed(h)
+			if len(notices) != before+1 || !strings.Contains(strings.Join(notices[before].Paragraphs, " "), row.says) {
+				t.Errorf("%s: the notice does not say %q: %+v", row.email, row.says, notices)
+			}
+		}
+	})
+}
+
+// Promise: a passkey that was shown a moment ago stands for the present password, once.
+func TestAPasskeyStandsForThePresentPasswordOnce(t *testing.T) {
+	dbtest.EachAt(t, func(t *testing.T, d *db.DB, clock *dbtest.Clock) {
+		h := fixture.Furnish(t, d)
+		c := h.Customer("lune_en", "camille@lune.test")
+		phone := h.Passkey("lune_en", c.Email, "Phone")
+		v := h.View("lune_en")
+		elsewhere, err := signIn(h, c.Email, fixture.Password)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 10 { // the owner has forgotten it, and is locked out
+			_, _ = signIn(h, c.Email, "wrong")
+		}
+		who := func(opened signin.Opened) signin.Signed {
+			t.Helper()
+			signed, err := h.SignIn.Check(ctx, v, opened.Secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return signed
+		}
+		change := func(signed signin.Signed, password string) error {
+			pw := secret.NewText(password)
+			_, err := h.Recovery.Change(ctx, v, signed, recovery.Change{Password: pw, Confirm: pw}, fixture.Origin)
+			return err
+		}
+		if err := change(who(elsewhere), "second-secret-8"); !fault.Is(err, fault.Invalid) {
+			t.Errorf("without a passkey and without the password: %v", err)
+		}
+		opened, err := h.ByPasskey("lune_en", phone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		late := who(opened)
+		clock.Advance(signin.ProofLife)
+		if err := change(who(opened), "second-secret-8"); !fault.Is(err, fault.Invalid) {
+			t.Errorf("long after the passkey was shown: %v", err)
+		}
+		if err := change(late, "second-secret-8"); !fault.Is(err, fault.Invalid) {
+			t.Errorf("on what was true a while ago: %v", err)
+		}
+		phone.Passkey.Counter++
+		if opened, err = h.ByPasskey("lune_en", phone); err != nil {
+			t.Fatal(err)
+		}
+		fresh := who(opened)
+		if err := change(fresh, "1"); !fault.Is(err, fault.Invalid) {
+			t.Errorf("a password that the rules refuse: %v", err)
+		}
+		if err := change(fresh, "second-secret-8"); err != nil {
+			t.Fatal(err)
+		}
+		if err := change(fresh, "third-secret-9"); err == nil {
+			t.Error("the passkey stands for the password twice")
+		}
+		if _, err := h.SignIn.Check(ctx, v, elsewhere.Secret); !fault.Is(err, fault.Unauthenticated) {
+			t.Errorf("the other browser is still signed in: %v", err)
+		}
+		who(opened) // this one is
+		if _, err := signIn(h, c.Email, "second-secret-8"); err != nil {
+			t.Errorf("the new password, after a lock-out that the passkey ends: %v", err)
+		}
+		notices := changed(h)
+		if len(notices) != 1 || notices[0].Facts[1].Value != "On the account page, confirmed with a passkey" {
+			t.Errorf("the notice: %+v", notices)
+		}
+	})
+}
+
+// A session that ends while its owner chooses a password sets none.
+func TestAPasskeyShownInAnEndedSessionSetsNoPassword(t *testing.T) {
+	dbtest.EachAt(t, func(t *testing.T, d *db.DB, _ *dbtest.Clock) {
+		h := fixture.Furnish(t, d)
+		c := h.Customer("lune_en", "camille@lune.test")
+		phone := h.Passkey("lune_en", c.Email, "Phone")
+		opened, err := h.ByPasskey("lune_en", phone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := h.SignIn.Check(ctx, h.View("lune_en"), opened.Secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Write(func(ctx context.Context, tx *db.Tx) error { _, err := signin.EndAll(ctx, tx, c.ID); return err })
+		pw := secret.NewText("second-secret-8")
+		if _, err := h.Recovery.Change(ctx, h.View("lune_en"), signed, recovery.Change{Password: pw, Confirm: pw}, fixture.Origin); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%v", err)
+		}
+		if _, err := signIn(h, c.Email, fixture.Password); err != nil {
+			t.Errorf("the old password: %v", err)
+		}
+	})
+}

@@ -1,0 +1,57 @@
+package signin
+
+import (
+	"context"
+	"time"
+
+	"github.com/rekeyhq/rekey/customer"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/secret"
+)
+
+// Composers returns who writes this package's letters.
+func (s *Service) Composers() map[string]mail.Composer {
+	return map[string]mail.Composer{PasskeyAddedLetter: s.composePasskey, PasskeyRemovedLetter: s.composePasskey}
+}
+
+// composePasskey tells the owner that a passkey came or went. It carries no link that acts by itself, only the way to the page
+// where one asks for a new password: recovering by letter takes all passkeys away.
+func (s *Service) composePasskey(ctx context.Context, letter mail.Letter) (mail.Content, error) {
+	snap, err := s.Shop.Load(ctx)
+	if err != nil {
+		return mail.Content{}, err
+	}
+	v, ok := snap.View(letter.ViewID)
+	if !ok {
+		return mail.Content{}, mail.NotNeeded("its store view is gone")
+	}
+	var c customer.Customer
+	err = s.DB.Read(ctx, func(tx *db.Tx) error {
+		c, err = customer.Find(ctx, tx, letter.CustomerID)
+		return err
+	})
+	if fault.Is(err, fault.NotFound) {
+		return mail.Content{}, mail.NotNeeded("the account is gone")
+	}
+	if err != nil {
+		return mail.Content{}, err
+	}
+	at, err := time.Parse(time.RFC3339Nano, letter.Data["at"])
+	if err != nil {
+		return mail.Content{}, err
+	}
+	l, key := v.Lang(), "letter."+letter.Kind
+	unknown := l.T("letter.fact.unknown")
+	content := customer.Compose(v, letter.Kind, c.Firstname, c.To())
+	content.Facts = []mail.Fact{
+		{Label: l.T("letter.fact.passkey"), Value: letter.Data["passkey"]},
+		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},
+		{Label: l.T("letter.fact.browser"), Value: firstOf(letter.Data["browser"], unknown)},
+		{Label: l.T("letter.fact.place"), Value: firstOf(letter.Data["place"], unknown)},
+	}
+	content.Button = &mail.Button{Label: l.T(key + ".button"), URL: secret.NewText(v.Link("/customer/account/forgotpassword", nil))}
+	content.NotYou = l.T(key+".not_you", "Email", firstOf(v.SupportEmail, v.SenderEmail))
+	return content, nil
+}

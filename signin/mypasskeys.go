@@ -1,0 +1,202 @@
+package signin
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/customer"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/shop"
+)
+
+// Letters that this package composes: the owner is told of each way in that comes or goes.
+const (
+	PasskeyAddedLetter   = "passkey_added"
+	PasskeyRemovedLetter = "passkey_removed"
+)
+
+// maxPasskeyName is how many characters the name of a passkey may have.
+const maxPasskeyName = 60
+
+// AskNewPasskey asks the browser of a customer who has just shown who they are for a new passkey. Errors: fault Forbidden without
+// that; Conflict when the account has MaxPasskeys; NotFound where the store view takes none.
+func (s *Service) AskNewPasskey(ctx context.Context, v *shop.View, who Signed) (Ask, error) {
+	party, ok := s.party(v)
+	if !ok {
+		return Ask{}, noPasskeys()
+	}
+	if !who.Proven {
+		return Ask{}, unproven()
+	}
+	var mine []Passkey
+	err := s.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		mine, err = Passkeys(ctx, tx, who.Customer.ID)
+		return err
+	})
+	if err != nil {
+		return Ask{}, err
+	}
+	if len(mine) >= MaxPasskeys {
+		return Ask{}, tooMany()
+	}
+	challenge, ticket, err := s.challenge(ctx, question{act: toAdd, party: party, website: v.WebsiteID, session: who.Session.ID})
+	if err != nil {
+		return Ask{}, err
+	}
+	options, err := party.Creation(challenge, s.owner(who.Customer, mine), credentials(at(party, mine)))
+	return Ask{options, ticket}, err
+}
+
+func noPasskeys() error {
+	return fault.New(fault.NotFound, "not_found", "This store takes no passkeys at this address.")
+}
+
+func tooMany() error {
+	return fault.New(fault.Conflict, "passkey.too_many", "This account has as many passkeys as it can have. Remove one that you no longer use.")
+}
+
+// AddPasskey keeps the passkey that a browser made. Passkey, used challenge, notice and audit line commit together. Errors: fault
+// Invalid on "name"; fault Unauthenticated for an answer that is not good; those of AskNewPasskey.
+func (s *Service) AddPasskey(ctx context.Context, v *shop.View, who Signed, a Answer, name string, o audit.Origin) error {
+	party, ok := s.party(v)
+	if !ok {
+		return noPasskeys()
+	}
+	name, err := passkeyName(name)
+	if err != nil {
+		return err
+	}
+	asked, err := s.open(question{act: toAdd, party: party, website: v.WebsiteID, session: who.Session.ID}, a.Ticket)
+	if err != nil {
+		return err
+	}
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		if err := mustBeProven(ctx, tx, who); err != nil {
+			return err
+		}
+		if err := asked.spend(ctx, tx); err != nil {
+			return err
+		}
+		c, mine, err := s.owned(ctx, tx, who.Customer.ID)
+		if err != nil {
+			return err
+		}
+		if len(mine) >= MaxPasskeys {
+			return tooMany()
+		}
+		owner := s.owner(c, mine)
+		made, err := party.Created(asked.challenge, owner, a.Response)
+		if err != nil {
+			return refusedPasskey()
+		}
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		id := db.NewID()
+		n, err := tx.Exec(ctx, `INSERT INTO passkeys (id, customer_id, rp_id, credential_id, user_handle, public_key, sign_count, synced, transports, name, created_at)
+			VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11) ON CONFLICT (rp_id, credential_id) DO NOTHING`, id, c.ID, party.ID, made.ID, owner.Handle,
+			made.PublicKey, int64(made.Count), made.Synced, strings.Join(made.Transports, ","), name, db.Micro(now))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return refusedPasskey()
+		}
+		return s.tellPasskey(ctx, tx, v, c, PasskeyAddedLetter, audit.PasskeyAdded, Passkey{ID: id, Name: name}, o)
+	})
+}
+
+// owned reads a customer and their passkeys while nobody else changes them.
+func (s *Service) owned(ctx context.Context, tx *db.Tx, id int64) (customer.Customer, []Passkey, error) {
+	c, err := customer.Find(ctx, tx, id)
+	if err != nil {
+		return c, nil, err
+	}
+	rows, err := tx.Query(ctx, "SELECT "+passkeyColumns+" FROM passkeys WHERE customer_id = $1 ORDER BY id"+tx.ForUpdate(), id)
+	mine, err := db.Collect(rows, err, scanPasskey)
+	return c, mine, err
+}
+
+// FindPasskey returns one of the customer's own passkeys. Errors: fault NotFound.
+func FindPasskey(ctx context.Context, tx *db.Tx, who Signed, id db.ID) (Passkey, error) {
+	p, err := scanPasskey(tx.Row(ctx, "SELECT "+passkeyColumns+" FROM passkeys WHERE id = $1 AND customer_id = $2", id, who.Customer.ID))
+	if db.IsNoRows(err) {
+		err = noPasskey()
+	}
+	return p, err
+}
+
+func noPasskey() error {
+	return fault.New(fault.NotFound, "passkey.not_found", "This passkey was removed already.")
+}
+
+// RenamePasskey gives a passkey of the customer another name. Errors: fault Invalid on "name"; NotFound.
+func (s *Service) RenamePasskey(ctx context.Context, who Signed, id db.ID, name string) error {
+	name, err := passkeyName(name)
+	if err != nil {
+		return err
+	}
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		n, err := tx.Exec(ctx, "UPDATE passkeys SET name = $3 WHERE id = $1 AND customer_id = $2", id, who.Customer.ID, name)
+		if err == nil && n == 0 {
+			err = noPasskey()
+		}
+		return err
+	})
+}
+
+// RemovePasskey takes a passkey away from a customer who has just shown who they are: it signs nobody in any more, on no node, once
+// this returns. Errors: fault Forbidden without that; NotFound.
+func (s *Service) RemovePasskey(ctx context.Context, v *shop.View, who Signed, id db.ID, o audit.Origin) error {
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		if err := mustBeProven(ctx, tx, who); err != nil {
+			return err
+		}
+		p, err := FindPasskey(ctx, tx, who, id)
+		if err != nil {
+			return err
+		}
+		n, err := tx.Exec(ctx, "DELETE FROM passkeys WHERE id = $1", id)
+		if err == nil && n == 0 {
+			err = noPasskey()
+		}
+		if err != nil {
+			return err
+		}
+		return s.tellPasskey(ctx, tx, v, who.Customer, PasskeyRemovedLetter, audit.PasskeyRemoved, p, o)
+	})
+}
+
+// passkeyName judges the name of a passkey.
+func passkeyName(name string) (string, error) {
+	name = strings.TrimSpace(name)
+	switch {
+	case name == "":
+		return "", fault.Refuse("name", "passkey.name_required", "Please give the passkey a name, so that you recognise it.", nil)
+	case utf8.RuneCountInString(name) > maxPasskeyName || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+		return "", fault.Refuse("name", "passkey.name_long", "Please use a shorter name, of letters and signs.", map[string]any{"Max": maxPasskeyName})
+	}
+	return name, nil
+}
+
+// tellPasskey records that a way in has come or gone, and queues the notice to the owner.
+func (s *Service) tellPasskey(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, letter, action string, p Passkey, o audit.Origin) error {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: letter, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID,
+		Data: map[string]string{"passkey": p.Name, "at": now.Format(time.RFC3339Nano), "place": o.Place(), "browser": o.Browser()}})
+	if err != nil {
+		return err
+	}
+	return audit.Record(ctx, tx, audit.Entry{Action: action, Actor: actor(c), CustomerID: c.ID, Subject: c.Address().Masked(),
+		WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{"passkey": p.ID.String()}})
+}

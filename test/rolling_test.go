@@ -1,0 +1,227 @@
+package test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/rekeyhq/rekey/db/dbtest"
+)
+
+// TestARollingRestartFailsNobody stops and starts one node after the other under load, behind a proxy that does what nginx does
+// by default: a connection for each request, and the next node where none can be opened. Every shopper is answered.
+func TestARollingRestartFailsNobody(t *testing.T) {
+	whole(t)
+	dbtest.EachEngine(t, func(t *testing.T, engine string) {
+		if engine != dbtest.Postgres {
+			t.Skip("a SQLite file belongs to one node")
+		}
+		a := newArena(t, engine)
+		a.unlimited()
+		a.customer(shopper, "Camille", "Durand", oldPassword)
+		proxy := a.behindAProxy()
+		var over atomic.Bool
+		var sent, failed atomic.Int64
+		var shopping sync.WaitGroup
+		for i := range 8 {
+			shopping.Go(func() {
+				for n := 0; !over.Load(); n++ {
+					g := newGuest(luneHost)
+					requests := []*http.Request{
+						g.request("GET", "/customer/account/login", nil),
+						g.request("POST", "/customer/account/forgotpasswordpost", url.Values{"email": {fmt.Sprintf("nobody%d.%d@example.com", i, n)}}),
+						g.request("POST", "/rest/V1/integration/customer/token", map[string]string{"username": shopper, "password": oldPassword}),
+					}
+					r := requests[n%len(requests)]
+					r.Host, r.URL.Host = luneHost, proxy
+					sent.Add(1)
+					response, err := a.wire.Do(r)
+					if err != nil {
+						failed.Add(1)
+						t.Errorf("%s %s: %v", r.Method, r.URL.Path, err)
+						return
+					}
+					text, _ := io.ReadAll(response.Body) // only shown
+					response.Body.Close()
+					if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusSeeOther {
+						failed.Add(1)
+						t.Errorf("%s %s: %d %.200s", r.Method, r.URL.Path, response.StatusCode, text)
+						return
+					}
+				}
+			})
+		}
+		for range rounds(t, 2, 20) {
+			for k := range a.nodes {
+				before := sent.Load()
+				a.nodes[k].stop()
+				a.revive(k)
+				if err := eventually(starting, func() error { // in between, both nodes work
+					if sent.Load() < before+100 {
+						return errors.New("the load stands still")
+					}
+					return nil
+				}); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		over.Store(true)
+		shopping.Wait()
+		t.Logf("%d requests, %d failed", sent.Load(), failed.Load())
+	})
+}
+
+// behindAProxy gives the address of a proxy in front of the nodes.
+func (a *arena) behindAProxy() string {
+	a.t.Helper()
+	var turn atomic.Int64
+	wire := &http.Transport{DisableKeepAlives: true}
+	proxy := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.Host = "http", r.In.Host
+			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+		},
+		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			body, err := io.ReadAll(r.Body) // as nginx does, before it opens a connection
+			if err != nil {
+				return nil, err
+			}
+			first := int(turn.Add(1))
+			var response *http.Response
+			for i := range a.nodes {
+				r.URL.Host = a.nodes[(first+i)%len(a.nodes)].listen
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				response, err = wire.RoundTrip(r)
+				var op *net.OpError
+				if !errors.As(err, &op) || op.Op != "dial" {
+					break
+				}
+			}
+			return response, err
+		}),
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		},
+	})
+	a.test.Cleanup(proxy.Close)
+	return proxy.Listener.Addr().String()
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestAPostThatComesAgainDoesNothingMore sends each POST three times, byte for byte, over both nodes, as a proxy that repeats and
+// a shopper who clicks twice do. It has one effect.
+func TestAPostThatComesAgainDoesNothingMore(t *testing.T) {
+	eachArena(t, func(t *testing.T, a *arena) {
+		a.unlimited("customer/password/max_requests_per_client", "customer/signin/max_failures_per_client")
+		a.administrator()
+		const path = "/customer/account/"
+		form := func(pairs ...string) url.Values {
+			v := url.Values{}
+			for i := 0; i+1 < len(pairs); i += 2 {
+				v.Set(pairs[i], pairs[i+1])
+			}
+			return v
+		}
+		staff := func() *guest {
+			g := newGuest(luneHost)
+			a.does(g, "POST", "/admin/login", form("username", boss, "password", bossWord))
+			return g
+		}
+		lines := func(action string) string {
+			return `SELECT COUNT(*) FROM audit WHERE outcome = '' AND action = '` + action + `'`
+		}
+		letters := func(kind string) string { return `SELECT COUNT(*) FROM letters WHERE kind = '` + kind + `'` }
+		for i, r := range []struct {
+			why     string
+			request func(email string) *http.Request
+			effects []string // each is raised by one
+		}{
+			{"asking for a link", func(email string) *http.Request {
+				return newGuest(luneHost).request("POST", path+"forgotpasswordpost", form("email", email))
+			}, []string{letters("forgot"), lines("password_reset.requested")}},
+			{"a new password behind a link", func(email string) *http.Request {
+				g := newGuest(luneHost)
+				a.open(g, "createpassword", a.link(email, 1))
+				return g.request("POST", path+"resetpasswordpost", form("password", newPassword, "password_confirmation", newPassword))
+			}, []string{letters("password_changed"), lines("password_reset.completed")}},
+			{"a new password on the account page", func(email string) *http.Request {
+				return a.signedIn(luneHost, email, oldPassword).request("POST", path+"editpost",
+					form("current_password", oldPassword, "password", newPassword, "password_confirmation", newPassword))
+			}, []string{letters("password_changed"), lines("password.changed")}},
+			{"registering", func(email string) *http.Request {
+				return newGuest(luneHost).request("POST", path+"createpost", form("firstname", "Noor", "lastname", "Haddad", "email", "new."+email,
+					"password", newPassword, "password_confirmation", newPassword))
+			}, []string{letters("registration"), lines("registration.requested")}},
+			{"confirming a registration", func(email string) *http.Request {
+				g := newGuest(luneHost)
+				a.does(g, "POST", path+"createpost", form("firstname", "Noor", "lastname", "Haddad", "email", "new."+email,
+					"password", newPassword, "password_confirmation", newPassword))
+				a.open(g, "confirm", a.mailed("new."+email, 1))
+				return g.request("POST", path+"confirmpost", form())
+			}, []string{letters("welcome"), lines("customer.created"), `SELECT COUNT(*) FROM customers`}},
+			{"asking for a new address", func(email string) *http.Request {
+				return a.signedIn(luneHost, email, oldPassword).request("POST", path+"editemailpost", form("email", "new."+email, "current_password", oldPassword))
+			}, []string{letters("email_change"), letters("email_change_requested")}},
+			{"confirming a new address", func(email string) *http.Request {
+				g := a.signedIn(luneHost, email, oldPassword)
+				a.does(g, "POST", path+"editemailpost", form("email", "new."+email, "current_password", oldPassword))
+				a.open(g, "confirmemail", a.mailed("new."+email, 1))
+				return g.request("POST", path+"confirmemailpost", form())
+			}, []string{letters("email_changed"), lines("customer.updated")}},
+			{"signing out", func(email string) *http.Request {
+				return a.signedIn(luneHost, email, oldPassword).request("POST", path+"logout", form())
+			}, []string{lines("session.ended")}},
+			{"an administrator's Reset Password", func(email string) *http.Request {
+				id := a.count(`SELECT id FROM customers WHERE email = $1`, email)
+				return staff().request("POST", fmt.Sprintf("/admin/customers/%d/reset-password", id), form())
+			}, []string{letters("reset_by_store"), lines("password_reset.sent_by_store")}},
+			{"an administrator's Force Sign-In", func(email string) *http.Request {
+				id := a.count(`SELECT id FROM customers WHERE email = $1`, email)
+				a.tries(luneHost, email, oldPassword)
+				return staff().request("POST", fmt.Sprintf("/admin/customers/%d/force-sign-in", id), form())
+			}, []string{lines("tokens.revoked")}},
+		} {
+			a.row(r.why, func() {
+				email := fmt.Sprintf("again%02d@example.com", i)
+				a.customer(email, "Camille", "Durand", oldPassword)
+				request := r.request(email)
+				a.queueIsEmpty(draining)
+				var before, after []int64
+				for _, effect := range r.effects {
+					before = append(before, a.count(effect)+1)
+				}
+				a.volley([]*http.Request{request})
+				var again []*http.Request
+				for range 2 {
+					copied := request.Clone(t.Context())
+					copied.Body, _ = request.GetBody() // made from a string, which cannot fail
+					again = append(again, copied)
+				}
+				for _, got := range a.volley(again) {
+					if got.status >= 500 {
+						a.t.Errorf("again, it gives %d", got.status)
+					}
+				}
+				for _, effect := range r.effects {
+					after = append(after, a.count(effect))
+				}
+				if fmt.Sprint(before) != fmt.Sprint(after) {
+					a.t.Errorf("%v are counted, want %v of %q", after, before, r.effects)
+				}
+			})
+		}
+	})
+}
