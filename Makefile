@@ -3,7 +3,7 @@
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check race bench docs screenshots clean
+.PHONY: help run build test check race fuzz bench docs screenshots clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test: ## everything: both engines, the whole program, a real browser; installs w
 
 race: ## unit tests under the race detector (needs a C compiler)
 	@CGO_ENABLED=1 REKEY_TEST_ENGINES=sqlite go test -short -race ./...
+
+fuzz: ## every fuzz target for a minute (FUZZ=10m: longer); what is found stays as a test
+	@scripts/fuzz.sh $(or $(FUZZ),1m)
 
 bench: ## durable commits and sign-ins per second, beside the raw disk and the raw hash
 	@go test -run '^$$' -bench . -benchtime 2s ./...

@@ -4,7 +4,7 @@ import "github.com/rekeyhq/rekey/web/webtest"
 
 // Routes is the whole table, for the tests that go through it.
 func Routes() (all []webtest.Route) {
-	for _, r := range append(routes(), clientRoutes()...) {
+	for _, r := range table() {
 		all = append(all, webtest.Route{Method: r.method, Path: r.path})
 	}
 	return all
