@@ -122,7 +122,7 @@ func (s *Service) Check(ctx context.Context, v *shop.View, cookie secret.Text) (
 			return err
 		}
 		who.Session.Current = true
-		if now.Sub(who.Session.LastSeenAt) >= seenEvery {
+		if now.Sub(who.Session.LastSeenAt) >= min(seenEvery, v.Duration(shop.SessionIdle)/4) {
 			touch = now
 		}
 		who.Customer, err = customer.Find(ctx, tx, who.Session.CustomerID)
