@@ -29,8 +29,8 @@ fuzz: ## every fuzz target for a minute (FUZZ=10m: longer); what is found stays 
 bench: ## durable commits and sign-ins per second, beside the raw disk and the raw hash
 	@go test -run '^$$' -bench . -benchtime 2s ./...
 
-docs: ## docs/configuration.md, from the registry of settings
-	@REKEY_WRITE_DOCS=1 go test -run TestConfigurationPageIsCurrent -count=1 ./shop
+docs: ## docs/configuration.md and docs/licences.md, from what they describe
+	@REKEY_WRITE_DOCS=1 go test -run "TestConfigurationPageIsCurrent|TestLicencesAreListedAndPermitted" -count=1 . ./shop
 
 screenshots: ## draw every page and letter into screenshots/
 	@REKEY_SCREENSHOTS=$(CURDIR)/screenshots go test ./test -run TestDrawEveryPage -count=1 -timeout 20m
