@@ -37,7 +37,7 @@ var floors = [][]string{
 }
 
 // testSupport may be imported by tests on every floor, and by nothing else.
-var testSupport = []string{"db/dbtest", "test/fixture"}
+var testSupport = []string{"db/dbtest", "test/fixture", "web/webtest"}
 
 // supports tells whether a folder is, or is inside, test support.
 func supports(dir string) bool {

@@ -77,7 +77,7 @@ func (s *Console) Prepare() error {
 	}
 	s.lang = lang.For(lang.English)
 	s.mux = http.NewServeMux()
-	for _, r := range append(routes(), clientRoutes()...) {
+	for _, r := range table() {
 		s.mux.Handle(r.method+" "+r.path, s.answer(r))
 	}
 	for _, rest := range []string{Root, Root + "/"} {
@@ -102,6 +102,9 @@ type route struct {
 	open         bool // also for who is not signed in
 	own          bool // about the administrators themselves: also for who must set up a second factor first
 }
+
+// table is every route of the console.
+func table() []route { return append(routes(), clientRoutes()...) }
 
 func routes() []route {
 	one, letter, hook := customersPath+"/{id}", lettersPath+"/{id}", webhooksPath+"/{id}"
