@@ -54,7 +54,7 @@ var owners = map[string]string{
 	"letters": "mail", "letter_events": "mail",
 	"customers": "customer", "registrations": "customer", "customer_standing": "customer",
 	"customer_addresses": "customer", "email_changes": "customer", "cutoffs": "customer", "admin_standing": "admin",
-	"admins": "admin", "admin_sessions": "admin", "admin_codes": "admin",
+	"admins": "admin", "admin_sessions": "admin", "admin_codes": "admin", "admin_links": "admin",
 	"sessions":     "signin",
 	"integrations": "token", "tokens": "token", "token_holders": "token",
 	"oauth1_handshakes": "token", "oauth1_nonces": "token",

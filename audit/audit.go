@@ -54,6 +54,8 @@ const (
 	AdminSignedOut    = "admin.signed_out"
 	AdminSignInFail   = "admin.signin_failed"
 	AdminLocked       = "admin.locked"
+	AdminResetAsked   = "admin.password_reset_requested"
+	AdminReset        = "admin.password_reset_completed"
 	ClientCreated     = "oauth2_client.created"
 	ClientChanged     = "oauth2_client.changed"
 	ClientDeleted     = "oauth2_client.deleted"
@@ -81,7 +83,7 @@ func Actions() []string {
 	return []string{ResetRequested, ResetSentByStore, ResetLimited, LinkOpened, ResetCompleted, PasswordChanged, SessionStarted,
 		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, Unlocked, TokenIssued, TokensRevoked, Registered,
 		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, BreachedImported, BreachedRemoved, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
-		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
+		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, AdminResetAsked, AdminReset, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
 		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientChanged, ClientDeleted, IntegrationChanged,
 		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated}
 }

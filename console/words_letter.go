@@ -3,6 +3,7 @@ package console
 import (
 	"net"
 
+	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/recovery"
@@ -27,6 +28,8 @@ var letterKinds = [][2]string{
 	{recovery.EmailChangeLetter, "New address"},
 	{recovery.EmailNoticeLetter, "New address requested"},
 	{recovery.EmailChangedNote, "Address changed"},
+	{admin.ResetLetter, "Administrator's password reset"},
+	{admin.ChangedLetter, "Administrator's sign-in changed"},
 	{customer.RegistrationLetter, "New account"},
 	{customer.WelcomeLetter, "Welcome"},
 }

@@ -12,6 +12,8 @@ import (
 var outcomes = map[string]string{
 	"signed_out":        "You are signed out.",
 	"session_ended":     "You were signed out after a while without activity. Please sign in.",
+	"reset.asked":       "If there is an administrator with this name, you will receive an email with a link to reset your password. A link that you asked for earlier still works.",
+	"reset.completed":   "You updated your password. Sign in with it.",
 	"reset.queued":      "The customer will receive an email with a link to reset password. The letter is queued; the recovery timeline tells when it is handed over.",
 	"reset.disabled":    "This account is disabled, so no letter was sent.",
 	"reset.no_base_url": "No letter was sent: no store view of this customer's website has a base URL yet. Set it under Websites and Store Views.",
