@@ -17,11 +17,13 @@ import (
 	"embed"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/incident"
 	"github.com/rekeyhq/rekey/lang"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/shop"
@@ -48,19 +50,21 @@ const (
 	adminsPath    = Root + "/administrators"
 	holdersPath   = Root + "/integrations"
 	webhooksPath  = Root + "/webhooks"
+	incidentsPath = Root + "/incidents"
 	assetPrefix   = Root + "/assets/"
 )
 
 // Console serves the administrators' pages.
 type Console struct {
-	DB       *db.DB
-	Shop     *shop.Shop
-	Admins   *admin.Service
-	SignIn   *signin.Service
-	Tokens   *token.Service
-	Recovery *recovery.Service
-	Webhooks *webhook.Service
-	Log      *slog.Logger
+	DB        *db.DB
+	Shop      *shop.Shop
+	Admins    *admin.Service
+	SignIn    *signin.Service
+	Tokens    *token.Service
+	Recovery  *recovery.Service
+	Webhooks  *webhook.Service
+	Incidents *incident.Service
+	Log       *slog.Logger
 
 	pages  *web.Pages
 	assets *web.Assets
@@ -77,7 +81,7 @@ func (s *Console) Prepare() error {
 	}
 	s.lang = lang.For(lang.English)
 	s.mux = http.NewServeMux()
-	for _, r := range append(routes(), clientRoutes()...) {
+	for _, r := range slices.Concat(routes(), clientRoutes(), incidentRoutes()) {
 		s.mux.Handle(r.method+" "+r.path, s.answer(r))
 	}
 	for _, rest := range []string{Root, Root + "/"} {

@@ -32,6 +32,13 @@ var outcomes = map[string]string{
 	"client.deleted":    "The app was deleted. Its tokens are worth nothing any more.",
 	"admin.created":     "The administrator was created and can sign in now.",
 
+	"incident.decided":   "The measures are saved. Nothing is done before you start.",
+	"incident.started":   "The incident has started. You can leave this page; the work goes on.",
+	"incident.paused":    "The incident is paused.",
+	"incident.resumed":   "The incident goes on where it was.",
+	"incident.cancelled": "The incident has ended. What was done stays done.",
+	"incident.state":     "This cannot be done now: the incident stands otherwise than the page showed.",
+
 	"factor.required":     "This store demands a second factor of every administrator. Set yours up to go on.",
 	"factor.removed":      "Your second factor was removed. The password alone signs you in.",
 	"factor.reset":        "The second factor was removed, and the sessions have ended.",

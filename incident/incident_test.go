@@ -186,7 +186,8 @@ func TestBreachDayResumesAfterACrash(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if err := (&batch{Tx: tx, Incident: i, s: two.s, now: clock.Now(), reached: people[treatBatch-1].ID}).treat(ctx); err != nil {
+			i.reached = people[treatBatch-1].ID
+			if err := (&batch{Tx: tx, Incident: i, s: two.s, now: clock.Now()}).treat(ctx); err != nil {
 				return err
 			}
 			return broken
@@ -375,9 +376,9 @@ func TestDescriptionsAreRefusedInPlainWords(t *testing.T) {
 			field     string
 		}{
 			{"a name is what the list shows", " ", all, "", "name"},
-			{"nothing to do", "x", Measures{}, "", "measures"},
 			{"a pace that no mail server has", "x", Measures{Letter: true, PerHour: MaxPerHour + 1}, "", "per_hour"},
 			{"a sentence that is a letter", "x", Measures{Letter: true, Why: strings.Repeat("a", MaxWhy+1)}, "", "why"},
+			{"a list of blank lines must not mean everybody", "x", all, " \n\n", "addresses"},
 			{"a line that is no address", "x", all, "camille@example.com\nnobody", "addresses"},
 		} {
 			_, err := w.s.Describe(ctx, operate, row.name, Choice{}, row.m, row.list, fixture.Origin)
@@ -388,9 +389,24 @@ func TestDescriptionsAreRefusedInPlainWords(t *testing.T) {
 		if _, err := w.s.Describe(ctx, admin.CommandLine(admin.ForceSignIn), "x", Choice{}, all, "", fixture.Origin); !fault.Is(err, fault.Forbidden) {
 			t.Errorf("another permit: %v", err)
 		}
-		id := w.start(Choice{}, all, "")
-		if err := w.s.Start(ctx, operate, id, fixture.Origin); !fault.Is(err, fault.Conflict) {
+		draft := w.describe(Choice{}, Measures{}, "")
+		if err := w.s.Start(ctx, operate, draft.ID, fixture.Origin); !fault.Is(err, fault.Invalid) {
+			t.Errorf("started with nothing to do: %v", err)
+		}
+		if err := w.s.Decide(ctx, operate, draft.ID, Measures{}); !fault.Is(err, fault.Invalid) {
+			t.Errorf("nothing decided: %v", err)
+		}
+		if err := w.s.Decide(ctx, operate, draft.ID, Measures{Sessions: true}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.s.Start(ctx, operate, draft.ID, fixture.Origin); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.s.Start(ctx, operate, draft.ID, fixture.Origin); !fault.Is(err, fault.Conflict) {
 			t.Errorf("started twice: %v", err)
+		}
+		if err := w.s.Decide(ctx, operate, draft.ID, all); !fault.Is(err, fault.Conflict) {
+			t.Errorf("decided after the start: %v", err)
 		}
 	})
 }

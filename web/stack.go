@@ -31,6 +31,9 @@ type Stack struct {
 	Fail    Renderer         // page of a refusal that no door has seen; nil: a plain page
 	Clock   func() time.Time // nil: time.Now
 
+	// Uploads, if set, tells which requests may bring a form with a file, of up to MaxUpload.
+	Uploads func(*http.Request) bool
+
 	// Observe, if set, is told of each answer; metrics count with it. The route is a pattern, never a path as typed.
 	Observe func(method, route string, status int, took time.Duration)
 }
@@ -126,7 +129,11 @@ func caught(f func() error) (err error) {
 func (s Stack) protect(h http.Handler) http.Handler {
 	cross := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
+		most := int64(MaxBody)
+		if s.Uploads != nil && isUpload(r) && s.Uploads(r) {
+			most = MaxUpload
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, most)
 		if reads(r.Method) {
 			h.ServeHTTP(w, r)
 			return
@@ -173,6 +180,14 @@ func checkFormKey(r *http.Request) error {
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		given = formValue(string(body), FormKeyField)
+	}
+	if given == "" && isUpload(r) {
+		var read bytes.Buffer
+		given = uploadKey(r.Header.Get("Content-Type"), io.TeeReader(r.Body, &read))
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(&read, r.Body), r.Body}
 	}
 	if !matchesFormKey(r, given) {
 		return errFormKey

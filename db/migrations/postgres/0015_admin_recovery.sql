@@ -14,5 +14,9 @@ CREATE TABLE admin_links (
 CREATE INDEX admin_links_admin ON admin_links (admin_id, id);
 CREATE INDEX admin_links_expires ON admin_links (expires_at);
 
+-- incident: since when, and from which count, its pace is measured: from the beginning of a phase, or since a node took it up.
+ALTER TABLE incidents ADD COLUMN paced_at BIGINT;
+ALTER TABLE incidents ADD COLUMN paced_from BIGINT NOT NULL DEFAULT 0;
+
 -- +goose Down
 SELECT 1;
