@@ -32,6 +32,7 @@ type incidentPage struct {
 	Meant         int64 // customers, of a draft
 	Progress      incident.Progress
 	Phase, Pace   string
+	Ended         string // what was ended so far
 	Left          string
 	Measures      *form // of a draft
 	Start, Stop   *question
@@ -64,6 +65,7 @@ func (c *call) incidentPage() (p incidentPage, err error) {
 		Meaning: c.meant(i), Acts: measures(i.Measures), Progress: i.Progress(now)}
 	if i.State != incident.Draft {
 		p.Phase = phaseWords(i)
+		p.Ended = listed([]string{counted(i.Sessions, "session"), counted(i.Tokens, "token"), counted(i.Passwords, "password")})
 		if p.Progress.PerHour > 0 {
 			p.Pace = thousands(int64(p.Progress.PerHour)) + " an hour"
 		}

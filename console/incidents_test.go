@@ -117,7 +117,7 @@ func TestBreachDayInTheConsole(t *testing.T) {
 				}
 			}
 		}
-		desk.get(made.location).shows(t, "2 sessions, 0 tokens, 0 passwords")
+		desk.get(made.location).shows(t, "2 sessions, 0 tokens and 0 passwords")
 		desk.act(made.location+"/stop").shows(t, "Stopped", "What was done stays done")
 		cancel()
 		<-worked

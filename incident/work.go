@@ -247,12 +247,12 @@ func (b *batch) end(ctx context.Context, found []customer.Customer) (lines map[i
 	}
 	var sessions, tokens map[int64]int64
 	if m.Sessions {
-		if sessions, err = signin.CountMany(ctx, b.Tx, all, cut); err != nil {
+		if sessions, err = b.count(ctx, signin.CountMany, all, void, cut); err != nil {
 			return nil, err
 		}
 	}
 	if m.Tokens {
-		if tokens, err = token.CountMany(ctx, b.Tx, all, cut); err != nil {
+		if tokens, err = b.count(ctx, token.CountMany, all, void, cut); err != nil {
 			return nil, err
 		}
 		if err := token.QueueLogoutsOf(ctx, b.Tx, found); err != nil {
@@ -274,6 +274,23 @@ func (b *batch) end(ctx context.Context, found []customer.Customer) (lines map[i
 		lines[id] = Line{CustomerID: id, Sessions: sessions[id], Tokens: tokens[id], Password: slices.Contains(void, id)}
 	}
 	return lines, nil
+}
+
+// count tells how many sessions or tokens end: what a cut has ended at the start, and what was begun since under passwords that
+// are void now.
+func (b *batch) count(ctx context.Context, many func(context.Context, *db.Tx, []int64, time.Time) (map[int64]int64, error), all, void []int64, cut bool) (map[int64]int64, error) {
+	if !cut {
+		return many(ctx, b.Tx, all, time.Time{})
+	}
+	counts, err := many(ctx, b.Tx, all, b.StartedAt)
+	if err != nil || len(void) == 0 {
+		return counts, err
+	}
+	since, err := many(ctx, b.Tx, void, time.Time{})
+	for id, n := range since {
+		counts[id] += n
+	}
+	return counts, err
 }
 
 // keep writes the lines of the report. Whoever has none was deleted meanwhile.

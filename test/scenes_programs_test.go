@@ -86,7 +86,9 @@ var programConsoleScenes = []scene{
 
 // allStorefrontScenes and allConsoleScenes are every page.
 func allStorefrontScenes() []scene { return slices.Concat(storefrontScenes, programStorefrontScenes) }
-func allConsoleScenes() []scene    { return slices.Concat(consoleScenes, programConsoleScenes) }
+func allConsoleScenes() []scene {
+	return slices.Concat(consoleScenes, programConsoleScenes, incidentScenes)
+}
 
 // listener is a program elsewhere that has nothing to say.
 func listener(t *testing.T) string {
