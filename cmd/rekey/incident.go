@@ -86,11 +86,11 @@ func (c *incidentDescribe) Run(ctx context.Context, sh shell) error {
 				Customers int64 `json:"customers"`
 			}{i.ID, n})
 		}
-		next := "start"
+		next := "start it with: rekey incident start"
 		if i.Measures.None() {
-			next = "decide"
+			next = "say what to do with: rekey incident decide"
 		}
-		fmt.Fprintf(sh.out, "Incident %d covers %d customers. Nothing was done yet; go on with: rekey incident %s %d\n", i.ID, n, next, i.ID)
+		fmt.Fprintf(sh.out, "Incident %d covers %d customers. Nothing was done yet; %s %d\n", i.ID, n, next, i.ID)
 		return nil
 	})
 }
