@@ -1,4 +1,5 @@
-// Package admin knows the store's administrators and what they may do. It owns the tables admins and admin_sessions.
+// Package admin knows the store's administrators and what they may do. It owns the tables admins, admin_sessions,
+// admin_codes and admin_links.
 //
 // Promises:
 //   - A Permit is made by Allow and CommandLine only, and the use cases that need one demand it as a parameter: a new
@@ -7,6 +8,9 @@
 //   - Signing in is bounded and answers alike for a wrong, an unknown, a disabled and a locked name.
 //   - With a second factor, the password alone opens nothing: its session is half a session, which no Check accepts, and a
 //     token of the web API is not issued for it. A code counts once.
+//   - Asking for a new password looks nobody up: every name gets the same answer. The letter's link is derived and rests nowhere,
+//     works once, and changes the password only: the second factor is asked for as before.
+//   - Whoever's password or second factor changes is told by letter.
 //   - A session ends by itself, after a time without use and after a day at the latest; a new password ends them all.
 package admin
 
@@ -138,7 +142,8 @@ func (s *Service) Create(ctx context.Context, permit Permit, n New, o audit.Orig
 	return made, err
 }
 
-// SetPassword gives an administrator a new password and ends every session of theirs.
+// SetPassword gives an administrator a new password, ends every session and link of theirs, and tells them. The second factor
+// stays. Errors: fault Invalid, NotFound, Forbidden.
 func (s *Service) SetPassword(ctx context.Context, permit Permit, name string, password secret.Text) error {
 	if err := permit.Need(ManageAdmins); err != nil {
 		return err
@@ -151,19 +156,18 @@ func (s *Service) SetPassword(ctx context.Context, permit Permit, name string, p
 		return err
 	}
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
-		n, err := tx.Exec(ctx, "UPDATE admins SET password_hash = $2, session_generation = session_generation + 1 WHERE username_canon = $1",
-			strings.ToLower(name), hash)
+		who, err := scan(tx.Row(ctx, "UPDATE admins SET password_hash = $2, session_generation = session_generation + 1 WHERE username_canon = $1 RETURNING "+columns,
+			strings.ToLower(name), hash))
+		if fault.Is(err, fault.NotFound) {
+			return fault.New(fault.NotFound, "not_found", fmt.Sprintf("There is no administrator %q.", name))
+		}
 		if err != nil {
 			return err
-		}
-		if n == 0 {
-			return fault.New(fault.NotFound, "not_found", fmt.Sprintf("There is no administrator %q.", name))
 		}
 		if err := forgive(ctx, tx, name); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, audit.Entry{Action: audit.AdminChanged, Actor: permit.Actor(), Subject: name,
-			Detail: map[string]string{"changed": "password"}})
+		return s.recordFactor(ctx, tx, permit.Actor(), who, "password", audit.Origin{})
 	})
 }
 

@@ -119,7 +119,11 @@ func actorOf(who Admin) audit.Actor {
 	return audit.Actor{Kind: audit.Store, ID: who.ID, Name: who.Username}
 }
 
+// recordFactor records that what an administrator signs in with has changed, and tells them.
 func (s *Service) recordFactor(ctx context.Context, tx *db.Tx, by audit.Actor, who Admin, what string, o audit.Origin) error {
+	if err := s.tell(ctx, tx, who, what, o); err != nil {
+		return err
+	}
 	return audit.Record(ctx, tx, audit.Entry{Action: audit.AdminChanged, Actor: by, Subject: who.Username, Origin: o, Detail: map[string]string{"changed": what}})
 }
 

@@ -15,11 +15,8 @@ func (s *Service) ChangePassword(ctx context.Context, who Admin, current, passwo
 	if err := s.Prove(ctx, who, current, o); err != nil {
 		return Opened{}, err
 	}
-	if err := checkPassword(password); err != nil {
+	if err := checkPair(password, confirm); err != nil {
 		return Opened{}, err
-	}
-	if !password.Equal(confirm) {
-		return Opened{}, fault.Refuse("password_confirmation", "password.mismatch", "The two passwords are not the same. Enter the same password twice.", nil)
 	}
 	hash, err := s.Hasher.Hash(ctx, password)
 	if err != nil {

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/rekeyhq/rekey/audit"
@@ -35,8 +34,7 @@ func (s *Service) prove(ctx context.Context, name string, password secret.Text, 
 	if err != nil {
 		return Admin{}, "", err
 	}
-	name = strings.ToLower(strings.TrimSpace(name))
-	name = name[:min(len(name), 64)]
+	name = typed(name)
 	lock := limit.Lock{Name: lockName, Failures: snap.Int(shop.AdminLockoutFailures), Pause: snap.Duration(shop.AdminLockoutThreshold)}
 	var attempt limit.Attempt
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {

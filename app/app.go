@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,6 +117,9 @@ func (s *server) open(ctx context.Context) (release func(), err error) {
 	}
 	if s.Dev {
 		s.house.Shop.DevBaseURL = s.at.Storefront
+		if s.ConsoleListen != "" {
+			s.house.Shop.DevConsoleURL = strings.TrimSuffix(s.at.Console, "/admin")
+		}
 	}
 	release, alone, err := s.house.DB.ClaimServing()
 	if err != nil {

@@ -106,6 +106,11 @@ func (s *server) warn(ctx context.Context) {
 	if s.SMTP == Mailbox && !s.Dev {
 		s.Log.Warn("letters go to the mailbox page of this process, not to customers", "remedy", "--smtp smtp://user:password@host:587")
 	}
+	if s.ConsoleListen != "" && !s.Dev {
+		if stores, err := s.house.Shop.Load(context.Background()); err == nil && stores.Address(shop.AdminURL) == "" {
+			s.Log.Warn("the console has an address of its own that letters to administrators do not know", "remedy", "rekey config set "+shop.AdminURL+" https://…")
+		}
+	}
 	if s.Dev {
 		s.Log.Warn("development mode: plain http is allowed, and browsers are not told to insist on https")
 	}

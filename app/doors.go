@@ -25,7 +25,7 @@ func (s *server) openDoors() (doors, error) {
 	h := s.house
 	connect := &token.OAuth2{DB: h.DB, Key: h.Key}
 	shoppers := &storefront.Storefront{Shop: h.Shop, Customers: h.Customers, SignIn: h.SignIn, Recovery: h.Recovery, Puzzles: h.Puzzles, Connect: connect, Log: s.Log}
-	staff := &console.Console{DB: h.DB, Shop: h.Shop, Admins: h.Admins, SignIn: h.SignIn, Tokens: h.Tokens, Webhooks: h.Webhooks, Recovery: h.Recovery, Log: s.Log}
+	staff := &console.Console{DB: h.DB, Shop: h.Shop, Admins: h.Admins, SignIn: h.SignIn, Tokens: h.Tokens, Webhooks: h.Webhooks, Incidents: h.Incidents, Recovery: h.Recovery, Log: s.Log}
 	programs := &api.API{DB: h.DB, Shop: h.Shop, Customers: h.Customers, Admins: h.Admins, Tokens: h.Tokens, Recovery: h.Recovery, Puzzles: h.Puzzles, Log: s.Log}
 	for _, prepare := range []func() error{shoppers.Prepare, staff.Prepare, programs.Prepare} {
 		if err := prepare(); err != nil {
@@ -65,7 +65,7 @@ func (s *server) handlers() (map[net.Listener]http.Handler, error) {
 
 // behind puts what all doors share in front of one.
 func (s *server) behind(d door) http.Handler {
-	return web.Stack{Log: s.Log, Trusted: s.TrustedProxies, HSTS: !s.Dev, Fail: d.fail, Observe: s.metrics.observeRequest}.Wrap(d)
+	return web.Stack{Log: s.Log, Trusted: s.TrustedProxies, HSTS: !s.Dev, Fail: d.fail, Uploads: console.Uploads, Observe: s.metrics.observeRequest}.Wrap(d)
 }
 
 // public is all doors on one address. The base URL of a store view cannot lie below the other doors' addresses (package

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
@@ -55,6 +56,7 @@ func sweeps(stores *shop.Snapshot) []sweep {
 		{"activations of integrations", token.SweepHandshakes},
 		{"registrations", customer.SweepRegistrations},
 		{"changes of addresses", customer.SweepEmailChanges},
+		{"administrators' links", aged(letters, admin.SweepLinks)},
 		{"links", aged(letters, recovery.Sweep)},
 		{"codes", recovery.SweepCodes},
 		{"objections", aged(letters, recovery.SweepObjections)},

@@ -60,6 +60,8 @@ const (
 	AdminSignedOut    = "admin.signed_out"
 	AdminSignInFail   = "admin.signin_failed"
 	AdminLocked       = "admin.locked"
+	AdminResetAsked   = "admin.password_reset_requested"
+	AdminReset        = "admin.password_reset_completed"
 	ClientCreated     = "oauth2_client.created"
 	ClientChanged     = "oauth2_client.changed"
 	ClientDeleted     = "oauth2_client.deleted"
@@ -95,7 +97,7 @@ func Actions() []string {
 		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, SignInCodeRequested, SignedInByLetter, CodeRefused, Unlocked, TokenIssued, TokensRevoked, Registered,
 		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, BreachedImported, BreachedRemoved, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
 		PasskeyAdded, PasskeyRemoved, PasskeyRefused,
-		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
+		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, AdminResetAsked, AdminReset, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
 		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientChanged, ClientDeleted, IntegrationChanged,
 		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated, Objected, HoldLifted,
 		ProtectionStarted, ProtectionEnded}
@@ -136,29 +138,46 @@ type Entry struct {
 }
 
 // Record appends one entry to tx. ID, At, Place and Browser are filled here.
-func Record(ctx context.Context, tx *db.Tx, e Entry) error {
+func Record(ctx context.Context, tx *db.Tx, e Entry) error { return RecordAll(ctx, tx, []Entry{e}) }
+
+// perInsert is how many entries one statement writes.
+const perInsert = 100
+
+// RecordAll is Record for many entries.
+func RecordAll(ctx context.Context, tx *db.Tx, all []Entry) error {
 	now, err := tx.Now(ctx)
 	if err != nil {
 		return err
 	}
-	detail := ""
-	if len(e.Detail) > 0 {
-		b, err := json.Marshal(e.Detail)
+	for some := range slices.Chunk(all, perInsert) {
+		var rows []string
+		var ids, args []any
+		for _, e := range some {
+			detail := ""
+			if len(e.Detail) > 0 {
+				b, err := json.Marshal(e.Detail)
+				if err != nil {
+					return err
+				}
+				detail = string(b)
+			}
+			id := db.NewID()
+			ids = append(ids, id)
+			row := []any{id, db.Micro(now), e.Action, e.Actor.Kind, db.NullInt(e.Actor.ID), e.Actor.Name, db.NullInt(e.CustomerID),
+				e.AddressKey, e.Subject, db.NullInt(e.WebsiteID), e.Origin.address(), e.Origin.Place(), e.Origin.Browser(), e.Outcome, detail}
+			rows = append(rows, "("+db.Marks(len(args)+1, len(row))+")")
+			args = append(args, row...)
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO audit (id, at, action, actor_kind, actor_id, actor_name, customer_id, address_key,
+			subject, website_id, ip, place, browser, outcome, detail) VALUES `+strings.Join(rows, ", "), args...)
 		if err != nil {
 			return err
 		}
-		detail = string(b)
+		if err := remember(ctx, tx, ids); err != nil {
+			return err
+		}
 	}
-	id := db.NewID()
-	_, err = tx.Exec(ctx, `INSERT INTO audit (id, at, action, actor_kind, actor_id, actor_name, customer_id, address_key,
-		subject, website_id, ip, place, browser, outcome, detail)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)`,
-		id, db.Micro(now), e.Action, e.Actor.Kind, db.NullInt(e.Actor.ID), e.Actor.Name, db.NullInt(e.CustomerID),
-		e.AddressKey, e.Subject, db.NullInt(e.WebsiteID), e.Origin.address(), e.Origin.Place(), e.Origin.Browser(), e.Outcome, detail)
-	if err != nil {
-		return err
-	}
-	return remember(ctx, tx, id)
+	return nil
 }
 
 // Query narrows a list. Zero fields do not.

@@ -8,11 +8,12 @@ import (
 	"github.com/rekeyhq/rekey/db"
 )
 
-// remember keeps an entry as news in the transaction that records it, if anybody listens. News are rows that are taken
+// remember keeps entries as news in the transaction that records them, if anybody listens. News are rows that are taken
 // away once they were told, and not a mark that moves over the ids: entries commit in another order than their ids were
 // made in, so that a mark would pass over those that came late.
-func remember(ctx context.Context, tx *db.Tx, id db.ID) error {
-	_, err := tx.Exec(ctx, `INSERT INTO audit_news (id) SELECT id FROM audit WHERE id = $1 AND EXISTS (SELECT 1 FROM webhook_listeners)`, id)
+func remember(ctx context.Context, tx *db.Tx, ids []any) error {
+	_, err := tx.Exec(ctx, `INSERT INTO audit_news (id) SELECT id FROM audit WHERE id IN (`+db.Marks(1, len(ids))+`)
+		AND EXISTS (SELECT 1 FROM webhook_listeners)`, ids...)
 	return err
 }
 

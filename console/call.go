@@ -144,7 +144,7 @@ func ownPage(address string) string {
 		return ""
 	case u.Path != Root && !strings.HasPrefix(u.Path, Root+"/"):
 		return ""
-	case u.Path == loginPath, u.Path == logoutPath, strings.HasPrefix(u.Path, assetPrefix):
+	case u.Path == loginPath, strings.HasPrefix(u.Path, loginPath+"/"), u.Path == logoutPath, strings.HasPrefix(u.Path, assetPrefix):
 		return ""
 	}
 	return u.RequestURI()

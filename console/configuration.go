@@ -56,6 +56,7 @@ type settingField struct {
 	Editable  bool
 	At        string // where it can be set, when not here
 	Choices   []option
+	Keys      string // what a phone offers to type with
 	From      string // where the value in force comes from
 	Error     string
 }
@@ -150,7 +151,7 @@ func (c *call) configPage(section string, scope shop.Scope) configPage {
 func (c *call) settingField(s shop.Setting, scope shop.Scope, explicit map[string]string) settingField {
 	value, from := c.snap.Setting(s.Path, scope)
 	_, set := explicit[s.Path]
-	f := settingField{Setting: s, Value: value, Shown: s.Show(value), Inherit: !set, Editable: s.Scopes.Has(scope.Kind),
+	f := settingField{Setting: s, Value: value, Shown: s.Show(value), Keys: keys(s), Inherit: !set, Editable: s.Scopes.Has(scope.Kind),
 		Inherited: c.inherited(s, scope, explicit), From: c.fromWords(from)}
 	if !f.Editable {
 		f.At = scopeKinds(s.Scopes.Kinds())
@@ -164,6 +165,16 @@ func (c *call) settingField(s shop.Setting, scope shop.Scope, explicit map[strin
 		}
 	}
 	return f
+}
+
+func keys(s shop.Setting) string {
+	switch {
+	case s.Type == shop.WebAddress:
+		return "url"
+	case s.Unit == "":
+		return "numeric"
+	}
+	return "text"
 }
 
 // inherited is the value that holds at a scope when nothing is set there: what the preset of that scope supplies, else

@@ -17,11 +17,13 @@ import (
 	"embed"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/incident"
 	"github.com/rekeyhq/rekey/lang"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/shop"
@@ -48,19 +50,21 @@ const (
 	adminsPath    = Root + "/administrators"
 	holdersPath   = Root + "/integrations"
 	webhooksPath  = Root + "/webhooks"
+	incidentsPath = Root + "/incidents"
 	assetPrefix   = Root + "/assets/"
 )
 
 // Console serves the administrators' pages.
 type Console struct {
-	DB       *db.DB
-	Shop     *shop.Shop
-	Admins   *admin.Service
-	SignIn   *signin.Service
-	Tokens   *token.Service
-	Recovery *recovery.Service
-	Webhooks *webhook.Service
-	Log      *slog.Logger
+	DB        *db.DB
+	Shop      *shop.Shop
+	Admins    *admin.Service
+	SignIn    *signin.Service
+	Tokens    *token.Service
+	Recovery  *recovery.Service
+	Webhooks  *webhook.Service
+	Incidents *incident.Service
+	Log       *slog.Logger
 
 	pages  *web.Pages
 	assets *web.Assets
@@ -104,7 +108,7 @@ type route struct {
 }
 
 // table is every route of the console.
-func table() []route { return append(routes(), clientRoutes()...) }
+func table() []route { return slices.Concat(routes(), clientRoutes(), incidentRoutes()) }
 
 func routes() []route {
 	one, letter, hook := customersPath+"/{id}", lettersPath+"/{id}", webhooksPath+"/{id}"
@@ -116,6 +120,10 @@ func routes() []route {
 		{method: "POST", path: loginPath, handle: (*call).signIn, open: true},
 		{method: "GET", path: codePath, handle: (*call).codePage, open: true},
 		{method: "POST", path: codePath, handle: (*call).giveCode, open: true},
+		{method: "GET", path: forgotPath, handle: (*call).forgotPage, open: true},
+		{method: "POST", path: forgotPath, handle: (*call).forgot, open: true},
+		{method: "GET", path: newPasswordPath, handle: (*call).newPasswordPage, open: true},
+		{method: "POST", path: newPasswordPath, handle: (*call).newPassword, open: true},
 		{method: "POST", path: logoutPath, handle: (*call).signOut, open: true},
 		{method: "GET", path: accountPath, handle: (*call).account, own: true},
 		{method: "POST", path: accountPath + "/password", handle: (*call).changeOwnPassword, own: true},

@@ -25,9 +25,12 @@ func (c *call) signInPage() error {
 	return nil
 }
 
+// signInData is a page for who is not signed in: one form.
 type signInData struct {
 	page
-	Form form
+	Intro string
+	Form  form
+	Link  *crumb // below the form
 }
 
 func (c *call) signInForm(next, username string) signInData {
@@ -39,7 +42,7 @@ func (c *call) signInForm(next, username string) signInData {
 	if next != "" {
 		f.Hidden = []hidden{{"next", next}}
 	}
-	return signInData{p, f}
+	return signInData{page: p, Form: f, Link: &crumb{"Forgot Your Password?", forgotPath}}
 }
 
 // signIn checks name and password. The answer is one for every reason.
@@ -73,7 +76,7 @@ func (c *call) codeForm(next string) signInData {
 	if next != "" {
 		f.Hidden = []hidden{{"next", next}}
 	}
-	return signInData{p, f}
+	return signInData{page: p, Form: f}
 }
 
 // codePage asks for the second factor. Whoever has not given a password finds out when they send it.

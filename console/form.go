@@ -22,7 +22,8 @@ type hidden struct{ Name, Value string }
 type field struct {
 	Name         string // also its id, and what faults call it
 	Label        string
-	Type         string // text, password, email, accent; select when there are options
+	Type         string // text, password, email, date, area, file, check, accent; select when there are options
+	Keys         string // what a phone offers to type with, where that is not for words
 	Value        string
 	Hint         string
 	Fixed        bool // shown, not to be changed
@@ -72,7 +73,7 @@ func (f form) names() []string {
 func (f *form) fill(get func(string) string) {
 	for i := range f.Fields {
 		one := &f.Fields[i]
-		if one.Type == "password" || one.Fixed {
+		if one.Type == "password" || one.Type == "file" || one.Fixed {
 			continue
 		}
 		one.Value = get(one.Name)

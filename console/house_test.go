@@ -17,6 +17,7 @@ import (
 	"github.com/rekeyhq/rekey/console"
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/incident"
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/secret"
@@ -31,18 +32,19 @@ const bossWord = "correct horse battery"
 
 // house is a console over two websites: base, "Maison Lune", and nord, "Nordlicht". Both have one store view.
 type house struct {
-	t        *testing.T
-	db       *db.DB
-	shop     *shop.Shop
-	hasher   *secret.Hasher
-	admins   *admin.Service
-	signin   *signin.Service
-	recovery *recovery.Service
-	clock    func() time.Time
-	handler  http.Handler
-	nord     int64 // number of the second website
-	password string
-	hash     string
+	t         *testing.T
+	db        *db.DB
+	shop      *shop.Shop
+	hasher    *secret.Hasher
+	admins    *admin.Service
+	signin    *signin.Service
+	recovery  *recovery.Service
+	incidents *incident.Service
+	clock     func() time.Time
+	handler   http.Handler
+	nord      int64 // number of the second website
+	password  string
+	hash      string
 }
 
 type testLog struct{ t *testing.T }
@@ -65,11 +67,13 @@ func open(t *testing.T, d *db.DB, clock func() time.Time) *house {
 	h.admins = &admin.Service{DB: d, Shop: h.shop, Hasher: h.hasher, Key: key}
 	h.recovery = &recovery.Service{DB: d, Shop: h.shop, Hasher: h.hasher, Key: key, SignIn: h.signin}
 	door := &console.Console{DB: d, Shop: h.shop, Admins: h.admins, SignIn: h.signin, Tokens: &token.Service{DB: d, SignIn: h.signin, Shop: h.shop, Key: key}, Recovery: h.recovery, Log: log,
-		Webhooks: &webhook.Service{DB: d, Shop: h.shop, Key: key}}
+		Webhooks:  &webhook.Service{DB: d, Shop: h.shop, Key: key},
+		Incidents: &incident.Service{DB: d, Shop: h.shop, Hasher: h.hasher, Recovery: h.recovery}}
+	h.incidents = door.Incidents
 	if err := door.Prepare(); err != nil {
 		t.Fatal(err)
 	}
-	h.handler = web.Stack{Log: log, Fail: door.Fail, Clock: clock}.Wrap(door)
+	h.handler = web.Stack{Log: log, Fail: door.Fail, Uploads: console.Uploads, Clock: clock}.Wrap(door)
 	h.password = "s3cret-of-the-shopper"
 	if h.hash, err = h.hasher.Hash(context.Background(), secret.NewText(h.password)); err != nil {
 		t.Fatal(err)

@@ -95,6 +95,7 @@ func (c *call) nav() []navGroup {
 	}{
 		{"Customers", "All Customers", customersPath, "people", admin.ViewCustomers, false},
 		{"Customers", "Letters", lettersPath, "letter", admin.ViewLetters, false},
+		{"Customers", "Breach Day", incidentsPath, "alarm", admin.RunIncidents, false},
 		{"Stores", "Configuration", configPath, "sliders", admin.ViewSettings, false},
 		{"Stores", "Websites and Store Views", storesPath, "store", admin.ViewSettings, false},
 		{"System", "Audit", auditPath, "list", admin.ViewAudit, false},

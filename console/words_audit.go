@@ -46,6 +46,8 @@ var actions = map[string]string{
 	audit.AdminSignedOut:    "Administrator signed out",
 	audit.AdminSignInFail:   "Administrator's sign-in refused",
 	audit.AdminLocked:       "Administrator locked",
+	audit.AdminResetAsked:   "Administrator asked for a new password",
+	audit.AdminReset:        "Administrator's password changed with a recovery link",
 	audit.ClientCreated:     "App registered",
 	audit.ClientChanged:     "App changed",
 	audit.ClientDeleted:     "App deleted",

@@ -3,6 +3,7 @@ package console
 import (
 	"net"
 
+	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/recovery"
@@ -33,6 +34,8 @@ var letterKinds = [][2]string{
 	{recovery.EmailChangedNote, "Address changed"},
 	{signin.PasskeyAddedLetter, "Passkey added"},
 	{signin.PasskeyRemovedLetter, "Passkey removed"},
+	{admin.ResetLetter, "Administrator's password reset"},
+	{admin.ChangedLetter, "Administrator's sign-in changed"},
 	{customer.RegistrationLetter, "New account"},
 	{customer.WelcomeLetter, "Welcome"},
 }

@@ -12,6 +12,8 @@ import (
 var outcomes = map[string]string{
 	"signed_out":        "You are signed out.",
 	"session_ended":     "You were signed out after a while without activity. Please sign in.",
+	"reset.asked":       "If there is an administrator with this name, you will receive an email with a link to reset your password. A link that you asked for earlier still works.",
+	"reset.completed":   "You updated your password. Sign in with it.",
 	"reset.queued":      "The customer will receive an email with a link to reset password. The letter is queued; the recovery timeline tells when it is handed over.",
 	"reset.disabled":    "This account is disabled, so no letter was sent.",
 	"reset.no_base_url": "No letter was sent: no store view of this customer's website has a base URL yet. Set it under Websites and Store Views.",
@@ -29,6 +31,13 @@ var outcomes = map[string]string{
 	"webhook.deleted":   "The webhook was deleted.",
 	"client.deleted":    "The app was deleted. Its tokens are worth nothing any more.",
 	"admin.created":     "The administrator was created and can sign in now.",
+
+	"incident.decided":   "The measures are saved. Nothing is done before you start.",
+	"incident.started":   "The incident has started. You can leave this page; the work goes on.",
+	"incident.paused":    "The incident is paused.",
+	"incident.resumed":   "The incident goes on where it was.",
+	"incident.cancelled": "The incident has ended. What was done stays done.",
+	"incident.state":     "This cannot be done now: the incident stands otherwise than the page showed.",
 
 	"factor.required":     "This store demands a second factor of every administrator. Set yours up to go on.",
 	"factor.removed":      "Your second factor was removed. The password alone signs you in.",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rekeyhq/rekey/db"
@@ -53,16 +54,23 @@ func CountChosen(ctx context.Context, tx *db.Tx, c Choice) (n int64, err error) 
 	return n, err
 }
 
-// Chosen returns the numbers of up to most customers of a choice, from after (not included) to ceiling, in their order.
-func Chosen(ctx context.Context, tx *db.Tx, c Choice, after, ceiling int64, most int) ([]int64, error) {
+// Chosen looks at the next customers from after (not included) to ceiling, window of them in the order of their numbers, and
+// returns those of a choice and the number that it has come to; 0 when nobody is left. The window bounds what one call costs,
+// however few of many are meant.
+func Chosen(ctx context.Context, tx *db.Tx, c Choice, after, ceiling int64, window int) (ids []int64, reached int64, err error) {
+	next := "SELECT * FROM customers WHERE id > " + strconv.FormatInt(after, 10) + " AND id <= " + strconv.FormatInt(ceiling, 10) +
+		" ORDER BY id LIMIT " + strconv.Itoa(window)
+	err = tx.Row(ctx, "SELECT COALESCE(MAX(id), 0) FROM ("+strings.Replace(next, "*", "id", 1)+") AS looked_at").Scan(&reached)
+	if err != nil || reached == 0 {
+		return nil, 0, err
+	}
 	b := c.builder()
-	b.add("id > ?", after)
-	b.add("id <= ?", ceiling)
-	rows, err := tx.Query(ctx, "SELECT id FROM customers"+b.where()+" ORDER BY id LIMIT "+strconv.Itoa(most), b.args...)
-	return db.Collect(rows, err, func(row db.Scanner) (id int64, err error) {
+	rows, err := tx.Query(ctx, "SELECT id FROM ("+next+") AS customers"+b.where()+" ORDER BY id", b.args...)
+	ids, err = db.Collect(rows, err, func(row db.Scanner) (id int64, err error) {
 		err = row.Scan(&id)
 		return id, err
 	})
+	return ids, reached, err
 }
 
 // Newest is the highest number of a customer.

@@ -60,7 +60,7 @@ func (c Customer) Address() Address { return Address{typed: c.Email, canonical: 
 // PasswordHash is what secret.Hasher.Verify takes; "" never verifies.
 func (c Customer) PasswordHash() string { return c.hash }
 
-// VoidHash is the hash of the password that RequireNewPassword put out of use, so that it is not chosen again; else "".
+// VoidHash is the hash of the password that RequireNewPasswords put out of use, so that it is not chosen again; else "".
 func (c Customer) VoidHash() string { return c.void }
 
 // Service holds what the journeys of accounts need.
@@ -227,14 +227,6 @@ func EndSessions(ctx context.Context, tx *db.Tx, id int64) (generation int64, er
 func EndTokens(ctx context.Context, tx *db.Tx, id int64) (generation int64, err error) {
 	err = tx.Row(ctx, "UPDATE customers SET token_generation = token_generation + 1 WHERE id = $1 RETURNING token_generation", id).Scan(&generation)
 	return generation, err
-}
-
-// RequireNewPassword puts the present password out of use: it signs nobody in any more, with the answer of a wrong one, until
-// a recovery sets another. Recovery links that are under way end too. done is false where there was no password to void.
-func RequireNewPassword(ctx context.Context, tx *db.Tx, id int64) (done bool, err error) {
-	n, err := tx.Exec(ctx, `UPDATE customers SET password_void = TRUE, link_generation = link_generation + 1
-		WHERE id = $1 AND password_hash IS NOT NULL AND NOT password_void`, id)
-	return n == 1, err
 }
 
 // SignedIn remembers when and from where the customer last signed in, and that signing in is not paused any more.

@@ -6,6 +6,8 @@ import (
 	"encoding/base32"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -114,3 +116,33 @@ func (i intoInt) Scan(v any) error {
 
 // IsNoRows tells whether a query found nothing.
 func IsNoRows(err error) bool { return errors.Is(err, sql.ErrNoRows) }
+
+// Marks writes n parameters from $first on, for a list: "$2, $3, $4".
+func Marks(first, n int) string {
+	marks := make([]string, n)
+	for i := range marks {
+		marks[i] = "$" + strconv.Itoa(first+i)
+	}
+	return strings.Join(marks, ", ")
+}
+
+// Args makes arguments of values.
+func Args[T any](values []T) []any {
+	args := make([]any, len(values))
+	for i, v := range values {
+		args[i] = v
+	}
+	return args
+}
+
+// Counts reads rows of a number and how many there are of it.
+func Counts(rows *sql.Rows, err error) (map[int64]int64, error) {
+	counts := map[int64]int64{}
+	_, err = Collect(rows, err, func(row Scanner) (one struct{}, err error) {
+		var id, n int64
+		err = row.Scan(&id, &n)
+		counts[id] = n
+		return one, err
+	})
+	return counts, err
+}

@@ -14,6 +14,7 @@ package incident
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -98,6 +99,10 @@ type Incident struct {
 	Sessions, Tokens, Passwords   int64 // ended, revoked, put out of use
 	LastWords                     string
 	CreatedAt, StartedAt, EndedAt time.Time
+
+	reached, ceiling int64 // numbers of customers: how far the phase has come, and the last of those who existed at the start
+	pacedAt          time.Time
+	pacedFrom        int64
 }
 
 // Open tells whether something may still happen.
@@ -111,8 +116,9 @@ type Service struct {
 	Recovery *recovery.Service
 }
 
-// Describe writes an incident down as a draft: nothing is done yet. lines is the list of addresses, one a line, or empty; blank
-// lines are passed over. Errors: fault Invalid on "name", "measures", "why", "per_hour", "website", "addresses"; Forbidden.
+// Describe writes an incident down as a draft: nothing is done yet, and what is to be done may be decided later. lines is the list
+// of addresses, one a line, or empty; blank lines are passed over, and a list of nothing else is refused: it must not mean
+// everybody. Errors: fault Invalid on "name", "why", "per_hour", "website", "addresses"; Forbidden.
 func (s *Service) Describe(ctx context.Context, permit admin.Permit, name string, c Choice, m Measures, lines string, o audit.Origin) (Incident, error) {
 	if err := permit.Need(admin.RunIncidents); err != nil {
 		return Incident{}, err
@@ -130,7 +136,9 @@ func (s *Service) Describe(ctx context.Context, permit admin.Permit, name string
 	if err != nil {
 		return Incident{}, err
 	}
-	c.Listed = len(addresses) > 0
+	if c.Listed = len(addresses) > 0; !c.Listed && lines != "" {
+		return Incident{}, fault.Refuse("addresses", "required", "The list holds no address.", nil)
+	}
 	i := Incident{Name: name, MadeBy: permit.Actor().Name, Choice: c, Measures: m, State: Draft, Phase: Choosing}
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		if err := i.insert(ctx, tx); err != nil {
@@ -141,10 +149,40 @@ func (s *Service) Describe(ctx context.Context, permit admin.Permit, name string
 	return i, err
 }
 
+// Decide says what a draft is to do. Errors: fault Invalid on "measures", "why", "per_hour"; Conflict for one that was started;
+// Forbidden; NotFound.
+func (s *Service) Decide(ctx context.Context, permit admin.Permit, id int64, m Measures) error {
+	if err := m.check(); err != nil {
+		return err
+	}
+	if m.None() {
+		return nothingToDo()
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		if _, err := Find(ctx, tx, permit, id); err != nil {
+			return err
+		}
+		n, err := tx.Exec(ctx, "UPDATE incidents SET measures = $2 WHERE id = $1 AND state = $3", id, string(text), string(Draft))
+		if err == nil && n == 0 {
+			return fault.New(fault.Conflict, "incident.state", "It was started already, so what it does stands.")
+		}
+		return err
+	})
+}
+
+// None tells whether nothing was decided yet.
+func (m Measures) None() bool { return !m.Sessions && !m.Tokens && !m.Password && !m.Letter }
+
+func nothingToDo() error {
+	return fault.Refuse("measures", "required", "Choose at least one thing to do.", nil)
+}
+
 func (m *Measures) check() error {
 	switch {
-	case !m.Sessions && !m.Tokens && !m.Password && !m.Letter:
-		return fault.Refuse("measures", "required", "Choose at least one thing to do.", nil)
 	case utf8.RuneCountInString(m.Why) > MaxWhy || strings.ContainsFunc(m.Why, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' }):
 		return fault.Refuse("why", "malformed", fmt.Sprintf("The sentence for the letter may have at most %d characters.", MaxWhy), nil)
 	case m.PerHour < 0 || m.PerHour > MaxPerHour:
@@ -223,13 +261,16 @@ func (s *Service) Count(ctx context.Context, permit admin.Permit, id int64) (n i
 }
 
 // Start sets an incident going. Where whole websites are chosen, what was issued there is dead when it returns. Errors: fault
-// Conflict for one that was started before; Forbidden; NotFound.
+// Invalid on "measures" while none is decided; Conflict for one that was started before; Forbidden; NotFound.
 func (s *Service) Start(ctx context.Context, permit admin.Permit, id int64, o audit.Origin) error {
 	stores, err := s.Shop.Load(ctx)
 	if err != nil {
 		return err
 	}
 	return s.turn(ctx, permit, id, Draft, Running, audit.IncidentStarted, o, func(tx *db.Tx, i Incident) error {
+		if i.Measures.None() {
+			return nothingToDo()
+		}
 		ceiling, err := customer.Newest(ctx, tx)
 		if err != nil {
 			return err

@@ -186,7 +186,8 @@ func TestBreachDayResumesAfterACrash(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if err := (&batch{Tx: tx, Incident: i, s: two.s, now: clock.Now(), reached: people[treatBatch-1].ID}).treat(ctx); err != nil {
+			i.reached = people[treatBatch-1].ID
+			if err := (&batch{Tx: tx, Incident: i, s: two.s, now: clock.Now()}).treat(ctx); err != nil {
 				return err
 			}
 			return broken
@@ -339,6 +340,67 @@ func TestPaceOfLettersHolds(t *testing.T) {
 	})
 }
 
+// TestWhoHelpedThemselvesIsLeftAlone: between the start and a customer's turn the owner may have come back, and so may a thief.
+func TestWhoHelpedThemselvesIsLeftAlone(t *testing.T) {
+	dbtest.EachAt(t, func(t *testing.T, d *db.DB, clock *dbtest.Clock) {
+		w := build(t, d)
+		owner, robbed, asking := w.Customer("lune_en", "owner@example.com"), w.Customer("lune_en", "robbed@example.com"), w.Customer("lune_en", "asking@example.com")
+		open := func(c customer.Customer, word string) signin.Opened {
+			t.Helper()
+			s, err := w.SignIn.SignIn(ctx, w.View("lune_en"), c.Email, secret.NewText(word), fixture.Origin)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		lives := func(s signin.Opened) bool {
+			_, err := w.SignIn.Check(ctx, w.View("lune_en"), s.Secret)
+			return err == nil
+		}
+		open(owner, fixture.Password)
+		id := w.start(Choice{Choice: customer.Choice{WebsiteIDs: []int64{owner.WebsiteID}}}, Measures{Sessions: true, Tokens: true, Password: true}, "")
+		clock.Advance(time.Second)
+
+		for _, c := range []customer.Customer{owner, asking} {
+			if err := w.Recovery.Request(ctx, w.View("lune_en"), c.Email, fixture.Origin); err != nil {
+				t.Fatal(err)
+			}
+		}
+		links := map[string]secret.Text{}
+		for _, l := range w.Letters() {
+			_, link, _ := strings.Cut(l.Button.URL.Reveal(), "token=")
+			links[l.To.Email] = secret.NewText(link)
+		}
+		choose := func(c customer.Customer, word string) error {
+			_, err := w.Recovery.Complete(ctx, w.View("lune_en"), recovery.Reset{Link: links[c.Email], Password: secret.NewText(word), Confirm: secret.NewText(word)}, fixture.Origin)
+			return err
+		}
+		clock.Advance(time.Second)
+		if err := choose(owner, "quite-another-8"); err != nil {
+			t.Fatal(err)
+		}
+		back, thief := open(owner, "quite-another-8"), open(robbed, fixture.Password)
+
+		w.steps(id, 0)
+		if !lives(back) {
+			t.Error("the owner, who had chosen a new password, was signed out again")
+		}
+		open(owner, "quite-another-8")
+		if lives(thief) {
+			t.Error("whoever signed in with the old password meanwhile is still signed in")
+		}
+		if w.signsIn("lune_en", robbed) {
+			t.Error("the old password signs in")
+		}
+		if err := choose(asking, "quite-another-8"); err != nil {
+			t.Errorf("the link that was asked for after the start: %v", err)
+		}
+		if i := w.find(id); i.Sessions != 1 || i.Passwords != 2 || i.Treated != 3 {
+			t.Errorf("%+v", i)
+		}
+	})
+}
+
 // TestBreachDayBlocksNobody signs in between the batches of a running incident, through the same single writer.
 func TestBreachDayBlocksNobody(t *testing.T) {
 	dbtest.EachAt(t, func(t *testing.T, d *db.DB, clock *dbtest.Clock) {
@@ -375,9 +437,9 @@ func TestDescriptionsAreRefusedInPlainWords(t *testing.T) {
 			field     string
 		}{
 			{"a name is what the list shows", " ", all, "", "name"},
-			{"nothing to do", "x", Measures{}, "", "measures"},
 			{"a pace that no mail server has", "x", Measures{Letter: true, PerHour: MaxPerHour + 1}, "", "per_hour"},
 			{"a sentence that is a letter", "x", Measures{Letter: true, Why: strings.Repeat("a", MaxWhy+1)}, "", "why"},
+			{"a list of blank lines must not mean everybody", "x", all, " \n\n", "addresses"},
 			{"a line that is no address", "x", all, "camille@example.com\nnobody", "addresses"},
 		} {
 			_, err := w.s.Describe(ctx, operate, row.name, Choice{}, row.m, row.list, fixture.Origin)
@@ -388,9 +450,24 @@ func TestDescriptionsAreRefusedInPlainWords(t *testing.T) {
 		if _, err := w.s.Describe(ctx, admin.CommandLine(admin.ForceSignIn), "x", Choice{}, all, "", fixture.Origin); !fault.Is(err, fault.Forbidden) {
 			t.Errorf("another permit: %v", err)
 		}
-		id := w.start(Choice{}, all, "")
-		if err := w.s.Start(ctx, operate, id, fixture.Origin); !fault.Is(err, fault.Conflict) {
+		draft := w.describe(Choice{}, Measures{}, "")
+		if err := w.s.Start(ctx, operate, draft.ID, fixture.Origin); !fault.Is(err, fault.Invalid) {
+			t.Errorf("started with nothing to do: %v", err)
+		}
+		if err := w.s.Decide(ctx, operate, draft.ID, Measures{}); !fault.Is(err, fault.Invalid) {
+			t.Errorf("nothing decided: %v", err)
+		}
+		if err := w.s.Decide(ctx, operate, draft.ID, Measures{Sessions: true}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.s.Start(ctx, operate, draft.ID, fixture.Origin); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.s.Start(ctx, operate, draft.ID, fixture.Origin); !fault.Is(err, fault.Conflict) {
 			t.Errorf("started twice: %v", err)
+		}
+		if err := w.s.Decide(ctx, operate, draft.ID, all); !fault.Is(err, fault.Conflict) {
+			t.Errorf("decided after the start: %v", err)
 		}
 	})
 }

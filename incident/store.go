@@ -14,13 +14,14 @@ import (
 )
 
 const columns = `id, name, made_by, choice, measures, state, phase, chosen, treated, written, sessions, tokens, passwords,
-	last_words, created_at, started_at, ended_at`
+	last_words, created_at, started_at, ended_at, reached, ceiling, paced_at, paced_from`
 
 func scan(row db.Scanner) (Incident, error) {
 	var i Incident
 	var choice, measures, state, phase string
 	err := row.Scan(&i.ID, &i.Name, &i.MadeBy, &choice, &measures, &state, &phase, &i.Chosen, &i.Treated, &i.Written, &i.Sessions,
-		&i.Tokens, &i.Passwords, &i.LastWords, db.IntoTime(&i.CreatedAt), db.IntoTime(&i.StartedAt), db.IntoTime(&i.EndedAt))
+		&i.Tokens, &i.Passwords, &i.LastWords, db.IntoTime(&i.CreatedAt), db.IntoTime(&i.StartedAt), db.IntoTime(&i.EndedAt),
+		&i.reached, &i.ceiling, db.IntoTime(&i.pacedAt), &i.pacedFrom)
 	if db.IsNoRows(err) {
 		return i, fault.New(fault.NotFound, "not_found", "There is no such incident.")
 	}

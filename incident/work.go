@@ -2,8 +2,11 @@ package incident
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rekeyhq/rekey/audit"
@@ -20,6 +23,8 @@ const (
 	lookEvery = 2 * time.Second
 	// lease is how long a node may be silent before another takes its incident over. Each batch renews it.
 	lease = 20 * time.Second
+	// longestRest bounds the rest after a batch that took long.
+	longestRest = 250 * time.Millisecond
 	// chooseBatch, treatBatch and writeBatch are how many customers one transaction covers. They are what somebody who
 	// signs in meanwhile may have to wait for.
 	chooseBatch = 2_000
@@ -52,15 +57,16 @@ func (s *Service) WorkOnce(ctx context.Context, id int64) error {
 	for err == nil && id != 0 {
 		var next time.Duration
 		var more bool
+		began := time.Now()
 		if more, next, err = s.step(ctx, id, holder); !more || err != nil {
 			return err
 		}
-		if next > 0 {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(min(next, lookEvery)):
-			}
+		// As long as a batch took, the database is everybody else's.
+		next = max(min(next, lookEvery), min(time.Since(began), longestRest))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(next):
 		}
 	}
 	return err
@@ -88,7 +94,8 @@ func (s *Service) take(ctx context.Context, id int64, holder db.ID) (taken int64
 		if err != nil {
 			return err
 		}
-		n, err := tx.Exec(ctx, `UPDATE incidents SET lease = $2, lease_until = $3 WHERE id = $1 AND state = $4
+		n, err := tx.Exec(ctx, `UPDATE incidents SET lease = $2, lease_until = $3, paced_at = $5,
+			paced_from = CASE phase WHEN 'treating' THEN treated WHEN 'writing' THEN written ELSE reached END WHERE id = $1 AND state = $4
 			AND (lease_until IS NULL OR lease_until < $5)`, taken, holder, db.Micro(now.Add(lease)), string(Running), db.Micro(now))
 		if err == nil && n == 0 {
 			taken = 0 // another node was faster
@@ -102,10 +109,9 @@ func (s *Service) take(ctx context.Context, id int64, holder db.ID) (taken int64
 type batch struct {
 	*db.Tx
 	Incident
-	s                *Service
-	now              time.Time
-	reached, ceiling int64
-	nextLetter       time.Time
+	s          *Service
+	now        time.Time
+	nextLetter time.Time
 }
 
 // step does one batch. more is false when there is nothing left for this node; wait is until the next letter's turn.
@@ -118,8 +124,7 @@ func (s *Service) step(ctx context.Context, id int64, holder db.ID) (more bool, 
 		}
 		// The row stays locked until the commit: whoever pauses, cancels or takes over waits for the batch.
 		err := tx.Row(ctx, `UPDATE incidents SET lease_until = $3 WHERE id = $1 AND lease = $2 AND state = $4
-			RETURNING reached, ceiling, next_letter_at`, id, holder, db.Micro(b.now.Add(lease)), string(Running)).
-			Scan(&b.reached, &b.ceiling, db.IntoTime(&b.nextLetter))
+			RETURNING next_letter_at`, id, holder, db.Micro(b.now.Add(lease)), string(Running)).Scan(db.IntoTime(&b.nextLetter))
 		if db.IsNoRows(err) {
 			return nil
 		}
@@ -150,23 +155,24 @@ func (b *batch) enter(ctx context.Context, p Phase) error {
 	if p == Writing && !b.Measures.Letter {
 		p = Over
 	}
-	_, err := b.Exec(ctx, "UPDATE incidents SET phase = $2, reached = 0 WHERE id = $1", b.ID, string(p))
+	_, err := b.Exec(ctx, "UPDATE incidents SET phase = $2, reached = 0, paced_at = $3, paced_from = 0 WHERE id = $1",
+		b.ID, string(p), db.Micro(b.now))
 	return err
 }
 
-// choose writes down some of those who are meant.
+// choose looks at some customers and writes down those who are meant.
 func (b *batch) choose(ctx context.Context) error {
-	ids, err := customer.Chosen(ctx, b.Tx, b.s.whom(b.Incident, b.now), b.reached, b.ceiling, chooseBatch)
+	ids, reached, err := customer.Chosen(ctx, b.Tx, b.s.whom(b.Incident, b.now), b.reached, b.ceiling, chooseBatch)
 	if err != nil {
 		return err
 	}
-	if len(ids) == 0 {
+	if reached == 0 {
 		return b.enter(ctx, Treating)
 	}
 	if err := inserts(ctx, b.Tx, "INSERT INTO incident_customers (incident_id, customer_id) VALUES ", b.ID, ids); err != nil {
 		return err
 	}
-	_, err = b.Exec(ctx, "UPDATE incidents SET reached = $2, chosen = chosen + $3 WHERE id = $1", b.ID, ids[len(ids)-1], len(ids))
+	_, err = b.Exec(ctx, "UPDATE incidents SET reached = $2, chosen = chosen + $3 WHERE id = $1", b.ID, reached, len(ids))
 	return err
 }
 
@@ -180,7 +186,7 @@ func (b *batch) next(ctx context.Context, cond string, most int) ([]int64, error
 	})
 }
 
-// treat does to some what the measures say.
+// treat does to some what the measures say, in a few statements for all of them.
 func (b *batch) treat(ctx context.Context) error {
 	ids, err := b.next(ctx, "", treatBatch)
 	if err != nil {
@@ -189,60 +195,120 @@ func (b *batch) treat(ctx context.Context) error {
 	if len(ids) == 0 {
 		return b.enter(ctx, Writing)
 	}
+	found, err := customer.FindMany(ctx, b.Tx, ids)
+	if err != nil {
+		return err
+	}
+	lines, err := b.end(ctx, found)
+	if err != nil {
+		return err
+	}
+	if err := b.keep(ctx, ids, lines); err != nil {
+		return err
+	}
 	var sum Line
 	var passwords int64
-	for _, id := range ids {
-		l, err := b.one(ctx, id)
-		if err != nil {
-			return err
-		}
+	var entries []audit.Entry
+	for _, c := range found {
+		l := lines[c.ID]
 		sum.Sessions += l.Sessions
 		sum.Tokens += l.Tokens
+		e := b.entry(audit.IncidentTreated, audit.Actor{Kind: audit.System, Name: b.MadeBy}, audit.Origin{})
+		e.CustomerID, e.WebsiteID, e.Subject = c.ID, c.WebsiteID, c.Address().Masked()
+		e.Detail["sessions"], e.Detail["tokens"] = strconv.FormatInt(l.Sessions, 10), strconv.FormatInt(l.Tokens, 10)
 		if l.Password {
 			passwords++
+			e.Detail["password"] = "void"
 		}
-		_, err = b.Exec(ctx, `UPDATE incident_customers SET treated_at = $3, sessions = $4, tokens = $5, password = $6, words = $7
-			WHERE incident_id = $1 AND customer_id = $2`, b.ID, id, db.Micro(b.now), l.Sessions, l.Tokens, l.Password, l.Words)
-		if err != nil {
-			return err
-		}
+		entries = append(entries, e)
+	}
+	if err := audit.RecordAll(ctx, b.Tx, entries); err != nil {
+		return err
 	}
 	_, err = b.Exec(ctx, `UPDATE incidents SET reached = $2, treated = treated + $3, sessions = sessions + $4, tokens = tokens + $5,
 		passwords = passwords + $6 WHERE id = $1`, b.ID, ids[len(ids)-1], len(ids), sum.Sessions, sum.Tokens, passwords)
 	return err
 }
 
-// one treats one customer.
-func (b *batch) one(ctx context.Context, id int64) (l Line, err error) {
-	c, err := customer.Find(ctx, b.Tx, id)
-	if fault.Is(err, fault.NotFound) {
-		return Line{Words: "deleted meanwhile"}, nil
+// end ends what the measures name, and tells what that was. Where Start has cut whole websites off, what was issued before is
+// dead already; then sessions and tokens end here only with a password that was still good to begin some until now.
+func (b *batch) end(ctx context.Context, found []customer.Customer) (lines map[int64]Line, err error) {
+	cut := b.s.whom(b.Incident, b.now).Everybody()
+	var all, void []int64
+	for _, c := range found {
+		all = append(all, c.ID)
 	}
-	if err != nil {
-		return l, err
+	if len(all) == 0 {
+		return nil, nil
 	}
-	if b.Measures.Sessions {
-		if l.Sessions, err = signin.EndAll(ctx, b.Tx, id); err != nil {
-			return l, err
+	m := b.Measures
+	if m.Password {
+		void = customer.OutOfUse(found, b.StartedAt)
+	}
+	var sessions, tokens map[int64]int64
+	if m.Sessions {
+		if sessions, err = b.count(ctx, signin.CountMany, all, void, cut); err != nil {
+			return nil, err
 		}
 	}
-	if b.Measures.Tokens {
-		if l.Tokens, err = token.RevokeAll(ctx, b.Tx, id); err != nil {
-			return l, err
+	if m.Tokens {
+		if tokens, err = b.count(ctx, token.CountMany, all, void, cut); err != nil {
+			return nil, err
+		}
+		if err := token.QueueLogoutsOf(ctx, b.Tx, found); err != nil {
+			return nil, err
 		}
 	}
-	if b.Measures.Password {
-		if l.Password, err = customer.RequireNewPassword(ctx, b.Tx, id); err != nil {
-			return l, err
+	ending := all
+	if cut {
+		ending = void
+	}
+	if err := customer.EndMany(ctx, b.Tx, ending, m.Sessions, m.Tokens); err != nil {
+		return nil, err
+	}
+	if err := customer.RequireNewPasswords(ctx, b.Tx, void, !cut); err != nil {
+		return nil, err
+	}
+	lines = map[int64]Line{}
+	for _, id := range all {
+		lines[id] = Line{CustomerID: id, Sessions: sessions[id], Tokens: tokens[id], Password: slices.Contains(void, id)}
+	}
+	return lines, nil
+}
+
+// count tells how many sessions or tokens end: what a cut has ended at the start, and what was begun since under passwords that
+// are void now.
+func (b *batch) count(ctx context.Context, many func(context.Context, *db.Tx, []int64, time.Time) (map[int64]int64, error), all, void []int64, cut bool) (map[int64]int64, error) {
+	if !cut {
+		return many(ctx, b.Tx, all, time.Time{})
+	}
+	counts, err := many(ctx, b.Tx, all, b.StartedAt)
+	if err != nil || len(void) == 0 {
+		return counts, err
+	}
+	since, err := many(ctx, b.Tx, void, time.Time{})
+	for id, n := range since {
+		counts[id] += n
+	}
+	return counts, err
+}
+
+// keep writes the lines of the report. Whoever has none was deleted meanwhile.
+func (b *batch) keep(ctx context.Context, ids []int64, lines map[int64]Line) error {
+	args, rows := []any{b.ID, db.Micro(b.now)}, []string{}
+	for _, id := range ids {
+		l, ok := lines[id]
+		if !ok {
+			l.Words = "deleted meanwhile"
 		}
+		n := len(args)
+		rows = append(rows, fmt.Sprintf("(CAST($%d AS BIGINT), CAST($%d AS BIGINT), CAST($%d AS BIGINT), CAST($%d AS BOOLEAN), CAST($%d AS TEXT))", n+1, n+2, n+3, n+4, n+5))
+		args = append(args, id, l.Sessions, l.Tokens, l.Password, l.Words)
 	}
-	e := b.entry(audit.IncidentTreated, audit.Actor{Kind: audit.System, Name: b.MadeBy}, audit.Origin{})
-	e.CustomerID, e.WebsiteID, e.Subject = id, c.WebsiteID, c.Address().Masked()
-	e.Detail["sessions"], e.Detail["tokens"] = strconv.FormatInt(l.Sessions, 10), strconv.FormatInt(l.Tokens, 10)
-	if l.Password {
-		e.Detail["password"] = "void"
-	}
-	return l, audit.Record(ctx, b.Tx, e)
+	_, err := b.Exec(ctx, `WITH lines (id, sessions, tokens, password, words) AS (VALUES `+strings.Join(rows, ", ")+`)
+		UPDATE incident_customers SET treated_at = $2, sessions = lines.sessions, tokens = lines.tokens, password = lines.password, words = lines.words
+		FROM lines WHERE incident_id = $1 AND customer_id = lines.id`, args...)
+	return err
 }
 
 // write queues the letters whose turn has come, and tells how long the next one waits.

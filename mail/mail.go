@@ -67,7 +67,7 @@ const maxData = 4 << 10
 type Note struct {
 	Lane              string // Post, or that of the Worker whose Carrier delivers it
 	Kind              string
-	WebsiteID, ViewID int64
+	WebsiteID, ViewID int64             // WebsiteID 0: to the store's own people, which nobody of one website sees
 	CustomerID        int64             // 0 when nobody has looked the customer up
 	AddressKey        []byte            // customer.Address.Key of the address it was asked for, when that is all that is known
 	Data              map[string]string // what the composer needs to know. Small, and never a secret: it rests in the database
@@ -102,8 +102,8 @@ type Event struct {
 // Enqueue queues a letter in the caller's transaction. A worker of any node finds it after the commit, within its
 // polling time. The returned id is also the id of the link that the letter will carry.
 func Enqueue(ctx context.Context, tx *db.Tx, n Note) (db.ID, error) {
-	if n.Kind == "" || n.Lane == Post && (n.ViewID == 0 || n.WebsiteID == 0) {
-		return db.ID{}, errors.New("mail: a note needs a kind, a website and a store view")
+	if n.Kind == "" || n.Lane == Post && n.ViewID == 0 {
+		return db.ID{}, errors.New("mail: a note needs a kind and a store view")
 	}
 	data, err := json.Marshal(n.Data)
 	if err != nil {

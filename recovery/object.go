@@ -100,7 +100,7 @@ func (ob Objection) protect(ctx context.Context, tx *db.Tx) (sessions, tokens in
 		err = customer.HoldChanges(ctx, tx, c, ob.Does.Until)
 	}
 	if err == nil && ob.Does.Stop {
-		_, err = customer.RequireNewPassword(ctx, tx, c.ID)
+		err = customer.RequireNewPasswords(ctx, tx, []int64{c.ID}, false)
 	}
 	return sessions, tokens, err
 }

@@ -60,6 +60,8 @@ func (s Setting) allowed() string {
 			options = append(options, fmt.Sprintf("`%s` (%s)", option.Value, option.Label))
 		}
 		return strings.Join(options, ", ")
+	case WebAddress:
+		return "an address such as `https://office.shop.example`, or nothing"
 	case Time:
 		return fmt.Sprintf("%s to %s", s.bound(s.Min), s.bound(s.Max))
 	default:

@@ -47,6 +47,9 @@ func (f inForce) Bool(path string) bool { return f.get(path, YesNo).yes }
 // Text is the choice or text in force at path.
 func (f inForce) Text(path string) string { return f.get(path, Choice).text }
 
+// Address is the web address in force at path, "" where none is set.
+func (f inForce) Address(path string) string { return f.get(path, WebAddress).text }
+
 // Duration is the length of time in force at path.
 func (f inForce) Duration(path string) time.Duration { return f.get(path, Time).duration }
 

@@ -3,6 +3,7 @@ package shop
 import (
 	"fmt"
 	"math"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,10 +15,11 @@ type Type uint8
 
 // The types of setting.
 const (
-	Number Type = iota // a whole number
-	Time               // a length of time: a number in the setting's unit, or a duration such as 90s
-	YesNo              // 1 or 0
-	Choice             // one of the setting's options
+	Number     Type = iota // a whole number
+	Time                   // a length of time: a number in the setting's unit, or a duration such as 90s
+	YesNo                  // 1 or 0
+	Choice                 // one of the setting's options
+	WebAddress             // where something is reached, https; or nothing
 )
 
 // ScopeMask is the scopes at which a setting may be set.
@@ -107,6 +109,10 @@ func (s Setting) Show(text string) string {
 		if n, err := strconv.ParseFloat(text, 64); err == nil {
 			return counted(n, s.Unit)
 		}
+	case WebAddress:
+		if text == "" {
+			return "not set"
+		}
 	case Number:
 		if n, err := strconv.Atoi(text); err == nil && s.Unit != "" {
 			return counted(float64(n), s.Unit)
@@ -143,6 +149,8 @@ func (s Setting) parse(text string) (value, error) {
 		return s.parseTime(text)
 	case YesNo:
 		return s.parseYesNo(text)
+	case WebAddress:
+		return s.parseWebAddress(text)
 	default:
 		return s.parseChoice(text)
 	}
@@ -217,6 +225,21 @@ func (s Setting) parseChoice(text string) (value, error) {
 		allowed[i] = fmt.Sprintf("%s (%s)", option.Value, option.Label)
 	}
 	return value{}, s.refuse("takes one of %s, not %q", strings.Join(allowed, ", "), text)
+}
+
+// parseWebAddress reads what letters' links are built on. Plain http is for a machine's own browser only.
+func (s Setting) parseWebAddress(text string) (value, error) {
+	if text == "" {
+		return value{}, nil
+	}
+	b, err := parseBaseURL(text)
+	if err != nil {
+		return value{}, s.refuse("%s", err)
+	}
+	if ip := net.ParseIP(b.host); b.scheme != "https" && b.host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return value{}, s.refuse("must begin with https://, because links to new passwords are built on it")
+	}
+	return value{text: b.String()}, nil
 }
 
 // refuse begins with the setting's label and path, so that the sentence stands alone in a terminal.

@@ -46,6 +46,10 @@ const (
 	AdminLockoutThreshold    = "admin/security/lockout_threshold" // C
 	AdminSessionLifetime     = "admin/security/session_lifetime"  // C
 	AdminSecondFactor        = "admin/security/second_factor"
+	AdminURL                 = "admin/url/custom"                                        // C
+	AdminMaxResetRequests    = "admin/security/max_number_password_reset_requests"       // C
+	AdminMinTimeBetween      = "admin/security/min_time_between_password_reset_requests" // C
+	AdminLinkPeriod          = "admin/security/password_reset_link_expiration_period"    // C
 	WebhookPrivateAddresses  = "webhooks/delivery/allow_private_addresses"
 	KeepLetters              = "system/retention/letters"
 	KeepAudit                = "system/retention/audit"
@@ -114,6 +118,7 @@ const (
 	consumerSettings      = "Consumer Settings"
 	adminSection          = "Admin"
 	adminSecurity         = "Security"
+	adminBaseURL          = "Admin Base URL"
 	webhookSection        = "Webhooks"
 	webhookDelivery       = "Delivery"
 	systemSection         = "System"
@@ -332,6 +337,30 @@ var adminSettings = []Setting{
 		Section: adminSection, Group: adminSecurity,
 		Type: Choice, Default: SecondFactorOptional, Scopes: ScopeDefault,
 		Options: []Option{{SecondFactorOptional, "Optional"}, {SecondFactorRequired, "Required"}},
+	},
+	{
+		Path: AdminMaxResetRequests, Label: "Max Number of Password Reset Requests",
+		Help:    "Limit the number of letters per hour with which one administrator may choose a new password. Use 0 to disable.",
+		Section: adminSection, Group: adminSecurity,
+		Type: Number, Default: "5", Scopes: ScopeDefault, Min: 0, Max: 1000,
+	},
+	{
+		Path: AdminMinTimeBetween, Label: "Min Time Between Password Reset Requests",
+		Help:    "Delay in minutes between such letters. Use 0 to disable.",
+		Section: adminSection, Group: adminSecurity,
+		Type: Time, Unit: "minutes", Default: "10", Scopes: ScopeDefault, Min: 0, Max: day,
+	},
+	{
+		Path: AdminLinkPeriod, Label: "Recovery Link Expiration Period",
+		Help:    "How long the link of such a letter can be used, at most 24 hours.",
+		Section: adminSection, Group: adminSecurity,
+		Type: Time, Unit: "hours", Default: "2", Scopes: ScopeDefault, Min: int64(time.Second), Max: int64(MaxLinkPeriod),
+	},
+	{
+		Path: AdminURL, Label: "Custom Admin URL",
+		Help:    "Where the links of administrators' letters lead: the console's address without /admin. Needed where the console has an address of its own; otherwise it is the host of the first store view's base URL.",
+		Section: adminSection, Group: adminBaseURL,
+		Type: WebAddress, Scopes: ScopeDefault,
 	},
 	{
 		Path: WebhookPrivateAddresses, Label: "Allow Private Addresses",

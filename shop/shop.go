@@ -38,6 +38,9 @@ type Shop struct {
 	// Breached is the installation's list of breached passwords; nil knows none.
 	Breached *breached.List
 
+	// DevConsoleURL is where a console with a listen address of its own is, in development; else "".
+	DevConsoleURL string
+
 	cache atomic.Pointer[Snapshot]
 }
 
@@ -85,7 +88,11 @@ func (s *Shop) read(ctx context.Context, tx *db.Tx, version int64) (*Snapshot, e
 		return nil, err
 	}
 	s.lend(views)
-	return newSnapshot(version, websites, views, explicit, s.Breached)
+	snapshot, err := newSnapshot(version, websites, views, explicit, s.Breached)
+	if err == nil {
+		snapshot.devConsole = s.DevConsoleURL
+	}
+	return snapshot, err
 }
 
 // lend gives views without a base URL one below DevBaseURL.

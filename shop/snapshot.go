@@ -20,6 +20,8 @@ type Snapshot struct {
 	byPrefix []*View // views with a base URL, longest path first
 	explicit map[entry]string
 	breached *breached.List
+
+	devConsole string
 	inForce
 }
 

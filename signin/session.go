@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rekeyhq/rekey/audit"
@@ -224,6 +225,21 @@ func Count(ctx context.Context, tx *db.Tx, customerID int64) (n int64, err error
 	err = tx.Row(ctx, `SELECT COUNT(*) FROM sessions s JOIN customer_standing c ON c.id = s.customer_id
 		WHERE `+live+` AND s.customer_id = $3`, db.Micro(now), int64(0), customerID).Scan(&n)
 	return n, err
+}
+
+// CountMany is Count for many customers. With cut, those that a cut of their whole website at
+// that moment has just ended.
+func CountMany(ctx context.Context, tx *db.Tx, ids []int64, cut time.Time) (map[int64]int64, error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	alive := live
+	if !cut.IsZero() {
+		alive = strings.Replace(live, "s.created_at > c.sessions_cut", "s.created_at <= "+strconv.FormatInt(cut.UnixMicro(), 10), 1)
+	}
+	return db.Counts(tx.Query(ctx, "SELECT s.customer_id, COUNT(*) FROM sessions s JOIN customer_standing c ON c.id = s.customer_id WHERE "+alive+
+		" AND s.customer_id IN ("+db.Marks(3, len(ids))+") GROUP BY s.customer_id", append([]any{db.Micro(now), int64(0)}, db.Args(ids)...)...))
 }
 
 // List returns the living sessions of a customer, the one in use last first. current is the one that asks, if any.

@@ -89,7 +89,7 @@ func allStorefrontScenes() []scene {
 	return slices.Concat(storefrontScenes, programStorefrontScenes, objectionScenes, protectionScenes)
 }
 func allConsoleScenes() []scene {
-	return slices.Concat(consoleScenes, programConsoleScenes, []scene{underAttackScene})
+	return slices.Concat(consoleScenes, programConsoleScenes, incidentScenes, []scene{underAttackScene})
 }
 
 // listener is a program elsewhere that has nothing to say.

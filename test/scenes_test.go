@@ -92,6 +92,9 @@ var consoleScenes = []scene{
 		b.visit(st.console + "/admin/login")
 		b.expect(http.StatusUnprocessableEntity, b.send("username", "nobody", "password", "wrong"))
 	}},
+	{"console-forgot", func(st *stage, b *tab) { b.visit(st.console + "/admin/login/forgot") }},
+	{"console-link-expired", func(st *stage, b *tab) { b.visit(st.console + "/admin/login/new-password") }},
+	{"console-new-password", func(st *stage, b *tab) { st.openAdminLink(b) }},
 	{"customers", func(st *stage, b *tab) { st.open(b, "/admin/customers") }},
 	{"customers-none", func(st *stage, b *tab) { st.open(b, "/admin/customers?q=nobody-has-this-name") }},
 	{"customer", func(st *stage, b *tab) { st.openCustomer(b) }},

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/secret"
@@ -25,6 +26,28 @@ const (
 	// The data of a message: the app, the issuer and the customer. The token is made at each try.
 	logoutClient, logoutView, logoutCustomer = "client", "view", "customer"
 )
+
+// QueueLogoutsOf is QueueLogouts for many customers and the generation that each was read with.
+func QueueLogoutsOf(ctx context.Context, tx *db.Tx, all []customer.Customer) error {
+	var ids []int64
+	for _, c := range all {
+		ids = append(ids, c.ID)
+	}
+	apps, err := db.Counts(tx.Query(ctx, `SELECT t.customer_id, COUNT(*) FROM tokens t JOIN oauth2_clients o ON o.id = t.client_id
+		WHERE o.backchannel_logout_uri <> '' AND t.customer_id IN (`+db.Marks(1, len(ids))+`) GROUP BY t.customer_id`, db.Args(ids)...))
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if apps[c.ID] == 0 {
+			continue
+		}
+		if err := QueueLogouts(ctx, tx, c.ID, c.TokenGeneration); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // QueueLogouts queues one message for each app that wants to be told and was given tokens of a customer under a generation
 // that has just ended. It belongs into the transaction that ends it: a program that signs in at once would take the ended

@@ -180,6 +180,13 @@ func clientNamed(ctx context.Context, tx *db.Tx, clientID string) (Client, error
 	return c, err
 }
 
+// Apps lists the apps of the websites that the permit covers, whatever it is for: their names, and nobody counted.
+func Apps(ctx context.Context, tx *db.Tx, permit admin.Permit) ([]Client, error) {
+	rows, err := tx.Query(ctx, "SELECT "+clientColumns+" FROM oauth2_clients c ORDER BY c.website_id, c.name, c.id")
+	all, err := db.Collect(rows, err, func(row db.Scanner) (Client, error) { return scanClient(row) })
+	return slices.DeleteFunc(all, func(c Client) bool { return !permit.Covers(c.WebsiteID) }), err
+}
+
 // Clients lists the apps of the websites that the permit covers, with the number of customers who have connected each.
 func Clients(ctx context.Context, tx *db.Tx, permit admin.Permit) ([]Client, error) {
 	if err := permit.Need(admin.ManagePrograms); err != nil {

@@ -279,6 +279,21 @@ func RevokeAll(ctx context.Context, tx *db.Tx, customerID int64) (n int64, err e
 	return n, QueueLogouts(ctx, tx, customerID, generation-1)
 }
 
+// CountMany is Count for many customers. With cut, those that a cut of their whole website at
+// that moment has just ended.
+func CountMany(ctx context.Context, tx *db.Tx, ids []int64, cut time.Time) (map[int64]int64, error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	alive := live
+	if !cut.IsZero() {
+		alive = strings.Replace(live, "t.created_at > c.tokens_cut", "t.created_at <= "+strconv.FormatInt(cut.UnixMicro(), 10), 1)
+	}
+	return db.Counts(tx.Query(ctx, "SELECT t.customer_id, COUNT(*)"+from+" WHERE "+alive+
+		" AND t.customer_id IN ("+db.Marks(2, len(ids))+") GROUP BY t.customer_id", append([]any{db.Micro(now)}, db.Args(ids)...)...))
+}
+
 // KeepOnly ends every token of a customer but the given one, which is moved under the new generation.
 func KeepOnly(ctx context.Context, tx *db.Tx, b Bearer) (n int64, err error) {
 	if n, err = RevokeAll(ctx, tx, b.CustomerID); err != nil {

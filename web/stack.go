@@ -33,6 +33,9 @@ type Stack struct {
 	Fail    Renderer         // page of a refusal that no door has seen; nil: a plain page
 	Clock   func() time.Time // nil: time.Now
 
+	// Uploads, if set, tells which requests may bring a form with a file, of up to MaxUpload.
+	Uploads func(*http.Request) bool
+
 	// Observe, if set, is told of each answer; metrics count with it. The route is a pattern, never a path as typed.
 	Observe func(method, route string, status int, took time.Duration)
 }
@@ -133,7 +136,11 @@ func caught(f func() error) (err error) {
 func (s Stack) protect(h http.Handler) http.Handler {
 	cross := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
+		most := int64(MaxBody)
+		if s.Uploads != nil && isUpload(r) && s.Uploads(r) {
+			most = MaxUpload
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, most)
 		if !isText(r.URL) {
 			s.Fail(w, r, newFailure(r, errMalformed))
 			return
@@ -201,6 +208,14 @@ func checkFormKey(r *http.Request) error {
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		given = formValue(string(body), FormKeyField)
+	}
+	if given == "" && isUpload(r) {
+		var read bytes.Buffer
+		given = uploadKey(r.Header.Get("Content-Type"), io.TeeReader(r.Body, &read))
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(&read, r.Body), r.Body}
 	}
 	if !matchesFormKey(r, given) {
 		return errFormKey

@@ -18,6 +18,7 @@ import (
 
 type incidentCommands struct {
 	Describe incidentDescribe `cmd:"" help:"Say who is meant and what is to be done, and see how many they are. Nothing is done yet."`
+	Decide   incidentDecide   `cmd:"" help:"Say what a described incident is to do. Nothing is done yet."`
 	Start    incidentStart    `cmd:"" help:"Start a described incident; a running server carries it out."`
 	List     incidentList     `cmd:"" help:"List the incidents."`
 	Show     incidentShow     `cmd:"" help:"Show how far an incident is."`
@@ -32,23 +33,32 @@ var runIncidents = admin.CommandLine(admin.RunIncidents)
 type incidentDescribe struct {
 	place
 	listing
-	Name         string `required:"" help:"What the list calls it, such as the day and what happened."`
-	Website      string `placeholder:"CODE" help:"Only customers of this website."`
-	SeenFrom     string `placeholder:"DAY" help:"Last sign-in on this day or later, such as 2026-11-01 (UTC)."`
-	SeenTo       string `placeholder:"DAY" help:"Last sign-in before this day."`
-	CreatedFrom  string `placeholder:"DAY" help:"Account made on this day or later."`
-	CreatedTo    string `placeholder:"DAY" help:"Account made before this day."`
-	Network      string `placeholder:"CIDR" help:"Last sign-in from this network, such as 203.0.113.0/24."`
-	HoldsTokens  bool   `help:"Only customers for whom programs hold tokens."`
-	App          string `placeholder:"CLIENT_ID" help:"Only customers for whom this app holds tokens."`
-	OldHash      bool   `help:"Only passwords that are hashed otherwise than today's, such as imported ones."`
-	Addresses    string `placeholder:"FILE" help:"Only these addresses, one a line; - is standard input."`
+	Name        string `required:"" help:"What the list calls it, such as the day and what happened."`
+	Website     string `placeholder:"CODE" help:"Only customers of this website."`
+	SeenFrom    string `placeholder:"DAY" help:"Last sign-in on this day or later, such as 2026-11-01 (UTC)."`
+	SeenTo      string `placeholder:"DAY" help:"Last sign-in before this day."`
+	CreatedFrom string `placeholder:"DAY" help:"Account made on this day or later."`
+	CreatedTo   string `placeholder:"DAY" help:"Account made before this day."`
+	Network     string `placeholder:"CIDR" help:"Last sign-in from this network, such as 203.0.113.0/24."`
+	HoldsTokens bool   `help:"Only customers for whom programs hold tokens."`
+	App         string `placeholder:"CLIENT_ID" help:"Only customers for whom this app holds tokens."`
+	OldHash     bool   `help:"Only passwords that are hashed otherwise than today's, such as imported ones."`
+	Addresses   string `placeholder:"FILE" help:"Only these addresses, one a line; - is standard input."`
+	measures
+}
+
+// measures are what an incident does.
+type measures struct {
 	EndSessions  bool   `help:"Sign them out of every browser."`
 	RevokeTokens bool   `help:"Revoke every token."`
 	NewPassword  bool   `help:"Demand a new password: the present one signs nobody in any more."`
 	Letter       bool   `help:"Tell them by letter, with the link to a new password where one is demanded."`
 	Why          string `help:"A sentence of yours for the letter."`
 	PerHour      int    `placeholder:"N" help:"Letters an hour; the default is 3600."`
+}
+
+func (m measures) chosen() incident.Measures {
+	return incident.Measures{Sessions: m.EndSessions, Tokens: m.RevokeTokens, Password: m.NewPassword, Letter: m.Letter, Why: m.Why, PerHour: m.PerHour}
 }
 
 // Run writes the incident down and counts.
@@ -62,8 +72,7 @@ func (c *incidentDescribe) Run(ctx context.Context, sh shell) error {
 		if err != nil {
 			return err
 		}
-		i, err := h.Incidents.Describe(ctx, runIncidents, c.Name, choice, incident.Measures{Sessions: c.EndSessions, Tokens: c.RevokeTokens,
-			Password: c.NewPassword, Letter: c.Letter, Why: c.Why, PerHour: c.PerHour}, list, audit.Origin{})
+		i, err := h.Incidents.Describe(ctx, runIncidents, c.Name, choice, c.measures.chosen(), list, audit.Origin{})
 		if err != nil {
 			return err
 		}
@@ -77,7 +86,11 @@ func (c *incidentDescribe) Run(ctx context.Context, sh shell) error {
 				Customers int64 `json:"customers"`
 			}{i.ID, n})
 		}
-		fmt.Fprintf(sh.out, "Incident %d covers %d customers. Nothing was done yet; start it with: rekey incident start %d\n", i.ID, n, i.ID)
+		next := "start it with: rekey incident start"
+		if i.Measures.None() {
+			next = "say what to do with: rekey incident decide"
+		}
+		fmt.Fprintf(sh.out, "Incident %d covers %d customers. Nothing was done yet; %s %d\n", i.ID, n, next, i.ID)
 		return nil
 	})
 }
@@ -161,6 +174,18 @@ func (c *numbered) turn(ctx context.Context, sh shell, act func(h *app.House) er
 			return sh.writeJSON(incidentRowOf(i))
 		}
 		return showIncident(sh, i)
+	})
+}
+
+type incidentDecide struct {
+	numbered
+	measures
+}
+
+// Run keeps the measures.
+func (c *incidentDecide) Run(ctx context.Context, sh shell) error {
+	return c.turn(ctx, sh, func(h *app.House) error {
+		return h.Incidents.Decide(ctx, runIncidents, c.ID, c.measures.chosen())
 	})
 }
 
@@ -274,6 +299,9 @@ func showIncident(sh shell, i incident.Incident) error {
 	t := newTable(sh.out)
 	t.row("Incident:", fmt.Sprintf("%d, %s", i.ID, i.Name))
 	t.row("State:", string(i.State))
+	if p := i.Progress(time.Now()); i.State == incident.Running && p.Left > 0 {
+		t.row("Progress:", fmt.Sprintf("%s %d %%, %.0f an hour, %s left", i.Phase, p.Percent(), p.PerHour, p.Left.Round(time.Second)))
+	}
 	t.row("Customers:", fmt.Sprintf("%d treated of %d chosen", i.Treated, i.Chosen))
 	t.row("Ended:", fmt.Sprintf("%d sessions, %d tokens, %d passwords", i.Sessions, i.Tokens, i.Passwords))
 	t.row("Letters:", fmt.Sprint(i.Written))

@@ -97,6 +97,22 @@
     look();
   });
 
+  // How far an incident is: asked for while it runs and the page is looked at. What the head offers changes with the state.
+  var progress = document.querySelector('[data-progress]');
+  if (progress) {
+    var state = function () { return progress.querySelector('[data-state]').dataset.state; }, first = state();
+    setInterval(function () {
+      if (document.hidden || document.querySelector('dialog[open]')) return;
+      fetch(location.pathname, { headers: { 'X-Rekey-Part': 'progress' } }).then(function (answer) {
+        if (answer.redirected || !answer.ok) throw answer;
+        return answer.text();
+      }).then(function (html) {
+        progress.innerHTML = html; // made by our own templates, which escape
+        if (state() !== first) location.reload();
+      }).catch(function () {}); // the next time may do
+    }, 2000);
+  }
+
   // Menus close when one turns to something else.
   document.addEventListener('click', function (event) {
     each('details.pick[open]', function (menu) { if (!menu.contains(event.target)) menu.open = false; });

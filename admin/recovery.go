@@ -1,0 +1,262 @@
+package admin
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/limit"
+	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/shop"
+)
+
+const (
+	// MaxLive is how many links of one administrator work at a time: letters overtake each other.
+	MaxLive = 5
+	// wrongLinks is how many links that are none one client may try in an hour. A good one is never counted.
+	wrongLinks = 60
+	// longestName cuts what is typed as a name or an address before it is kept.
+	longestName = 254
+
+	linkPurpose = "admin-recovery-link"
+)
+
+// letterRule counts the letters with a link of one administrator, and of one name that is typed.
+func letterRule(snap *shop.Snapshot) limit.Rule {
+	return limit.Rule{Name: "admin reset letters", Max: snap.Int(shop.AdminMaxResetRequests), Window: time.Hour,
+		MinInterval: snap.Duration(shop.AdminMinTimeBetween)}
+}
+
+// typed is a name as it is looked up.
+func typed(name string) string {
+	name = strings.ToLower(strings.TrimSpace(name))
+	return strings.ToValidUTF8(name[:min(len(name), longestName)], "")
+}
+
+// RequestReset is "Forgot your password?" of the console, by user name or e-mail address. It looks nobody up: if the name is an
+// administrator's, a letter with a link follows. Every name gets the same nil, also when its own limit is reached.
+// Errors: fault Invalid on "username"; fault Limited by client address, which says nothing about anybody.
+func (s *Service) RequestReset(ctx context.Context, name string, o audit.Origin) error {
+	if name = typed(name); name == "" {
+		return fault.Refuse("username", "required", "Please enter your user name or e-mail address.", nil)
+	}
+	snap, err := s.Shop.Load(ctx)
+	if err != nil {
+		return err
+	}
+	v, ok := snap.Staff(0)
+	if !ok {
+		return fault.New(fault.Conflict, "store_view.none", "There is no store view yet that could send a letter.")
+	}
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		if err := limit.Demand(ctx, tx, limit.Rule{Name: "admin reset by client", Max: snap.Int(shop.MaxRequestsPerClient), Window: time.Hour}, o.Network(),
+			"We received too many requests for password resets. Please wait and try again later."); err != nil {
+			return err
+		}
+		e := audit.Entry{Action: audit.AdminResetAsked, Actor: audit.Actor{Kind: audit.Store}, Subject: name, Origin: o}
+		verdict, err := limit.Take(ctx, tx, letterRule(snap), "name "+name)
+		if err != nil {
+			return err
+		}
+		if !verdict.Allowed {
+			e.Outcome = "limited"
+			return audit.Record(ctx, tx, e)
+		}
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: ResetLetter, ViewID: v.ID, Data: map[string]string{"name": name},
+			ExpiresAt: now.Add(snap.Duration(shop.AdminLinkPeriod))})
+		if err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, e)
+	})
+}
+
+func (s *Service) linkSecret(letterID db.ID) secret.Text {
+	return s.Key.Derive(linkPurpose, letterID[:])
+}
+
+// named finds whom a letter is for: the administrator of that name, or the only active one with that address.
+func named(ctx context.Context, tx *db.Tx, name string) (Admin, error) {
+	rows, err := tx.Query(ctx, "SELECT "+columns+" FROM admins WHERE username_canon = $1 OR LOWER(email) = $1 ORDER BY id", name)
+	all, err := db.Collect(rows, err, scan)
+	if err != nil {
+		return Admin{}, err
+	}
+	var found []Admin
+	for _, a := range all {
+		switch {
+		case !a.Active:
+		case strings.ToLower(a.Username) == name:
+			return a, nil
+		default:
+			found = append(found, a)
+		}
+	}
+	if len(found) != 1 {
+		return Admin{}, mail.NotNeeded("no administrator has this name, or several share this address")
+	}
+	return found[0], nil
+}
+
+// putLink makes the link of a letter, once. A letter that is tried again may find its link used, or the password changed.
+func (s *Service) putLink(ctx context.Context, tx *db.Tx, snap *shop.Snapshot, letter mail.Letter, who Admin) error {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return err
+	}
+	made, err := tx.Exec(ctx, `INSERT INTO admin_links (id, secret_hash, admin_id, generation, created_at, expires_at)
+		VALUES ($1,$2,$3,$4,$5,$6) ON CONFLICT (id) DO NOTHING`, letter.ID, secret.Digest(s.linkSecret(letter.ID)), who.ID, who.generation,
+		db.Micro(now), db.Micro(letter.ExpiresAt))
+	if err != nil {
+		return err
+	}
+	if made == 1 { // whoever asks by name and by address asks twice for the same letter
+		verdict, err := limit.Take(ctx, tx, letterRule(snap), "admin "+string(idBytes(who.ID)))
+		if err != nil {
+			return err
+		}
+		if !verdict.Allowed {
+			return mail.NotNeeded("this administrator was sent enough links; the earlier ones still work")
+		}
+		_, err = tx.Exec(ctx, `UPDATE admin_links SET expires_at = $2 WHERE expires_at > $2 AND id IN
+			(SELECT id FROM admin_links WHERE admin_id = $1 AND spent_at IS NULL AND expires_at > $2 ORDER BY id DESC LIMIT 1000 OFFSET $3)`,
+			who.ID, db.Micro(now), MaxLive)
+		if err != nil {
+			return err
+		}
+	}
+	_, err = findLink(ctx, tx, s.linkSecret(letter.ID))
+	if fault.Is(err, fault.Expired) {
+		return mail.NotNeeded("its link was used already, or the password has been changed since")
+	}
+	return err
+}
+
+// PendingReset is a link that works.
+type PendingReset struct {
+	linkID db.ID
+	who    Admin
+}
+
+// Username is whose password the link is for.
+func (p PendingReset) Username() string { return p.who.Username }
+
+func linkExpired() error {
+	return fault.New(fault.Expired, "link.expired", "Your password reset link has expired.")
+}
+
+func findLink(ctx context.Context, tx *db.Tx, link secret.Text) (PendingReset, error) {
+	if !secret.WellFormed(link) {
+		return PendingReset{}, linkExpired()
+	}
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return PendingReset{}, err
+	}
+	var p PendingReset
+	var id int64
+	err = tx.Row(ctx, `SELECT l.id, l.admin_id FROM admin_links l JOIN admins a ON a.id = l.admin_id AND a.active AND a.session_generation = l.generation
+		WHERE l.secret_hash = $1 AND l.spent_at IS NULL AND l.expires_at > $2`, secret.Digest(link), db.Micro(now)).Scan(&p.linkID, &id)
+	if db.IsNoRows(err) {
+		return PendingReset{}, linkExpired()
+	}
+	if err != nil {
+		return PendingReset{}, err
+	}
+	p.who, err = Find(ctx, tx, id)
+	return p, err
+}
+
+// CheckReset tells whether a link works, without spending it. Unknown, used and expired ones are one answer. Errors: fault
+// Expired; fault Limited for a client that tries many links that are none.
+func (s *Service) CheckReset(ctx context.Context, link secret.Text, o audit.Origin) (PendingReset, error) {
+	var p PendingReset
+	err := s.DB.Read(ctx, func(tx *db.Tx) (err error) {
+		p, err = findLink(ctx, tx, link)
+		return err
+	})
+	if !fault.Is(err, fault.Expired) {
+		return p, err
+	}
+	if err := s.DB.Write(ctx, func(tx *db.Tx) error {
+		return limit.Demand(ctx, tx, limit.Rule{Name: "wrong admin links", Max: wrongLinks, Window: time.Hour}, o.Network(),
+			"Too many links were tried from your network. Please wait and try again later.")
+	}); err != nil {
+		return p, err
+	}
+	return p, err
+}
+
+// CompleteReset stores a new password for the owner of a link. Password, spent link, ended sessions and tokens, notice and audit
+// line commit together; a refused password leaves the link as it was. The second factor stays: signing in asks for it. Errors:
+// fault Invalid on "password" or "password_confirmation"; fault Expired; fault Limited; secret.ErrBusy.
+func (s *Service) CompleteReset(ctx context.Context, link, password, confirm secret.Text, o audit.Origin) error {
+	p, err := s.CheckReset(ctx, link, o)
+	if err != nil {
+		return err
+	}
+	if err := checkPair(password, confirm); err != nil {
+		return err
+	}
+	hash, err := s.Hasher.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		now, err := tx.Now(ctx)
+		if err != nil {
+			return err
+		}
+		// One statement each: of one link sent many times, and of several links at once, one wins.
+		n, err := tx.Exec(ctx, "UPDATE admin_links SET spent_at = $2 WHERE id = $1 AND spent_at IS NULL AND expires_at > $2", p.linkID, db.Micro(now))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return linkExpired()
+		}
+		who, err := scan(tx.Row(ctx, `UPDATE admins SET password_hash = $3, session_generation = session_generation + 1
+			WHERE id = $1 AND session_generation = $2 AND active RETURNING `+columns, p.who.ID, p.who.generation, hash))
+		if fault.Is(err, fault.NotFound) {
+			return linkExpired()
+		}
+		if err != nil {
+			return err
+		}
+		if err := forgive(ctx, tx, who.Username); err != nil {
+			return err
+		}
+		if err := s.tell(ctx, tx, who, "password", o); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.AdminReset, Actor: actorOf(who), Subject: who.Username, Origin: o})
+	})
+}
+
+func checkPair(password, confirm secret.Text) error {
+	if err := checkPassword(password); err != nil {
+		return err
+	}
+	if !password.Equal(confirm) {
+		return fault.Refuse("password_confirmation", "password.mismatch", "The two passwords are not the same. Enter the same password twice.", nil)
+	}
+	return nil
+}
+
+// SweepLinks deletes links that stopped working longer than age ago, at most most of them.
+func SweepLinks(ctx context.Context, tx *db.Tx, age time.Duration, most int) (int64, error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return tx.Exec(ctx, `DELETE FROM admin_links WHERE id IN (SELECT id FROM admin_links WHERE expires_at < $1 LIMIT $2`+tx.SkipLocked()+`)`,
+		db.Micro(now.Add(-age)), most)
+}
