@@ -3,7 +3,7 @@
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check failover race bench docs screenshots clean
+.PHONY: help run build test torture failover check race fuzz bench docs screenshots clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,14 +23,23 @@ test: ## everything: both engines, the whole program, a real browser; installs w
 failover: ## kill the primary of a PostgreSQL pair under load, and see what was promised; installs Patroni
 	@scripts/failover.sh
 
+torture: ## the tests that race and kill, REKEY_TORTURE rounds of them (300); last figures in docs/security.md
+	@scripts/torture.sh
+
 race: ## unit tests under the race detector (needs a C compiler)
 	@CGO_ENABLED=1 REKEY_TEST_ENGINES=sqlite go test -short -race ./...
+
+fuzz: ## every fuzz target for a minute (FUZZ=10m: longer); what is found stays as a test
+	@scripts/fuzz.sh $(or $(FUZZ),1m)
 
 bench: ## durable commits and sign-ins per second, beside the raw disk and the raw hash
 	@go test -run '^$$' -bench . -benchtime 2s ./...
 
-docs: ## docs/configuration.md, from the registry of settings
-	@REKEY_WRITE_DOCS=1 go test -run TestConfigurationPageIsCurrent -count=1 ./shop
+breach: ## press for a million customers on both engines, and measure what others wait for meanwhile; takes long
+	@REKEY_BREACH_CUSTOMERS=1000000 go run ./test/withpostgres go test ./incident -run TestABreachDayOfACrowd -count=1 -v -timeout 4h
+
+docs: ## docs/configuration.md and docs/licences.md, from what they describe
+	@REKEY_WRITE_DOCS=1 go test -run "TestConfigurationPageIsCurrent|TestLicencesAreListedAndPermitted" -count=1 . ./shop
 
 screenshots: ## draw every page and letter into screenshots/
 	@REKEY_SCREENSHOTS=$(CURDIR)/screenshots go test ./test -run TestDrawEveryPage -count=1 -timeout 20m

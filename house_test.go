@@ -37,7 +37,7 @@ var floors = [][]string{
 }
 
 // testSupport may be imported by tests on every floor, and by nothing else.
-var testSupport = []string{"db/dbtest", "test/fixture"}
+var testSupport = []string{"db/dbtest", "test/fixture", "web/webtest"}
 
 // supports tells whether a folder is, or is inside, test support.
 func supports(dir string) bool {
@@ -54,8 +54,8 @@ var owners = map[string]string{
 	"letters": "mail", "letter_events": "mail",
 	"customers": "customer", "registrations": "customer", "customer_standing": "customer",
 	"customer_addresses": "customer", "email_changes": "customer", "cutoffs": "customer", "admin_standing": "admin",
-	"admins": "admin", "admin_sessions": "admin", "admin_codes": "admin", "admin_links": "admin",
-	"sessions": "signin", "passkeys": "signin", "passkey_challenges": "signin", "admin_passkeys": "admin",
+	"admins": "admin", "admin_sessions": "admin", "admin_codes": "admin", "admin_passkeys": "admin", "admin_links": "admin",
+	"sessions": "signin", "passkeys": "signin", "passkey_challenges": "signin",
 	"integrations": "token", "tokens": "token", "token_holders": "token",
 	"oauth1_handshakes": "token", "oauth1_nonces": "token",
 	"oauth2_clients": "token",

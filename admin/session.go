@@ -136,7 +136,7 @@ func (s *Service) Check(ctx context.Context, cookie secret.Text) (Admin, error) 
 			return ended
 		}
 		who.MustEnrol = !who.SecondFactor && snap.Text(shop.AdminSecondFactor) == shop.SecondFactorRequired
-		if now.Sub(seen) >= seenEvery {
+		if now.Sub(seen) >= min(seenEvery, snap.Duration(shop.AdminSessionLifetime)/4) {
 			touch = now
 		}
 		return nil

@@ -94,10 +94,17 @@ func (d doors) public(withConsole bool) door {
 
 // alone is the console on an address of its own, whose root leads to it.
 func (d doors) alone() door {
+	root := web.Door{Fail: d.console.fail}.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			return web.WrongMethod("GET, HEAD")
+		}
+		w.Header().Set("Location", console.Root)
+		w.WriteHeader(http.StatusFound)
+		return nil
+	})
 	return door{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/" {
-			w.Header().Set("Location", console.Root)
-			w.WriteHeader(http.StatusFound)
+			root.ServeHTTP(w, r)
 			return
 		}
 		d.console.ServeHTTP(w, r)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/web"
 )
 
 const (
@@ -42,7 +43,7 @@ func (s *server) probes(next http.Handler) http.Handler {
 		reading := r.Method == http.MethodGet || r.Method == http.MethodHead
 		switch {
 		case reading && r.URL.Path == "/healthz":
-			answer(w, http.StatusOK, struct {
+			s.answer(w, http.StatusOK, struct {
 				Alive bool `json:"alive"`
 			}{true})
 		case reading && r.URL.Path == "/readyz":
@@ -51,17 +52,16 @@ func (s *server) probes(next http.Handler) http.Handler {
 			if !state.Ready {
 				status = http.StatusServiceUnavailable
 			}
-			answer(w, status, state)
+			s.answer(w, status, state)
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
+func (s *server) answer(w http.ResponseWriter, status int, body any) {
+	web.Guard(w.Header(), !s.Dev)
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // the prober has gone, if anything
 }

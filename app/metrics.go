@@ -15,6 +15,7 @@ import (
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/web"
 )
 
 // metrics counts what this node does, in a registry of its own. No label holds what a client wrote: routes are patterns,
@@ -84,7 +85,10 @@ func (m *metrics) handler() http.Handler {
 	show := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", show)
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		web.Guard(w.Header(), false) // its own address, for machines
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // queueFigures reads the mail queue when it is asked, so that every node shows the same queue.

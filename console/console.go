@@ -81,7 +81,7 @@ func (s *Console) Prepare() error {
 	}
 	s.lang = lang.For(lang.English)
 	s.mux = http.NewServeMux()
-	for _, r := range slices.Concat(routes(), clientRoutes(), incidentRoutes()) {
+	for _, r := range table() {
 		s.mux.Handle(r.method+" "+r.path, s.answer(r))
 	}
 	for _, rest := range []string{Root, Root + "/"} {
@@ -106,6 +106,9 @@ type route struct {
 	open         bool // also for who is not signed in
 	own          bool // about the administrators themselves: also for who must set up a second factor first
 }
+
+// table is every route of the console.
+func table() []route { return slices.Concat(routes(), clientRoutes(), incidentRoutes()) }
 
 func routes() []route {
 	one, letter, hook := customersPath+"/{id}", lettersPath+"/{id}", webhooksPath+"/{id}"

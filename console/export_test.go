@@ -1,9 +1,11 @@
 package console
 
-// Addresses are the methods and paths of every route, for tests that must not forget one.
-func Addresses() (all [][2]string) {
-	for _, r := range append(routes(), clientRoutes()...) {
-		all = append(all, [2]string{r.method, r.path})
+import "github.com/rekeyhq/rekey/web/webtest"
+
+// Routes is the whole table, for the tests that go through it.
+func Routes() (all []webtest.Route) {
+	for _, r := range table() {
+		all = append(all, webtest.Route{Method: r.method, Path: r.path})
 	}
 	return all
 }

@@ -80,8 +80,8 @@ func TestAdministratorOfOneWebsiteCannotNameAnythingOfAnother(t *testing.T) {
 		desk := h.at("lea", admin.Owner, 1)
 		before := h.everything()
 		named := 0
-		for _, r := range console.Addresses() {
-			method, path := r[0], r[1]
+		for _, r := range console.Routes() {
+			method, path := r.Method, r.Path
 			if !placeholder.MatchString(path) || strings.Contains(path, "/assets/") {
 				continue
 			}

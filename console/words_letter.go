@@ -32,10 +32,10 @@ var letterKinds = [][2]string{
 	{recovery.EmailChangeLetter, "New address"},
 	{recovery.EmailNoticeLetter, "New address requested"},
 	{recovery.EmailChangedNote, "Address changed"},
-	{admin.ResetLetter, "Administrator's password reset"},
-	{admin.ChangedLetter, "Administrator's sign-in changed"},
 	{signin.PasskeyAddedLetter, "Passkey added"},
 	{signin.PasskeyRemovedLetter, "Passkey removed"},
+	{admin.ResetLetter, "Administrator's password reset"},
+	{admin.ChangedLetter, "Administrator's sign-in changed"},
 	{customer.RegistrationLetter, "New account"},
 	{customer.WelcomeLetter, "Welcome"},
 }

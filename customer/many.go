@@ -58,17 +58,3 @@ func RequireNewPasswords(ctx context.Context, tx *db.Tx, ids []int64, links bool
 	}
 	return err
 }
-
-// RequireNewPassword is RequireNewPasswords for one; done is false where there was no password to put out of use.
-func RequireNewPassword(ctx context.Context, tx *db.Tx, id int64) (done bool, err error) {
-	all, err := FindMany(ctx, tx, []int64{id})
-	if err != nil {
-		return false, err
-	}
-	now, err := tx.Now(ctx)
-	if err != nil {
-		return false, err
-	}
-	ids := OutOfUse(all, now)
-	return len(ids) == 1, RequireNewPasswords(ctx, tx, ids, true)
-}

@@ -28,7 +28,7 @@ func crowd(t *testing.T) int {
 	if testing.Short() {
 		t.Skip("a crowd takes some seconds")
 	}
-	return 20_000
+	return 3_000
 }
 
 // TestABreachDayOfACrowdBlocksNobody presses once for a whole website, and measures what others wait for meanwhile: a shopper who

@@ -40,22 +40,30 @@ func mustRead(name string) string {
 // Handler serves the mailbox's pages, on an address of its own.
 func (b *Mailbox) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", b.list)
-	mux.HandleFunc("GET /messages/{id}", b.show("html"))
-	mux.HandleFunc("GET /messages/{id}/text", b.show("text"))
-	mux.HandleFunc("GET /messages/{id}/source", b.show("source"))
-	mux.HandleFunc("GET /messages/{id}/frame", b.frame)
-	mux.HandleFunc("POST /clear", func(w http.ResponseWriter, r *http.Request) {
-		b.Clear()
-		http.Redirect(w, r, "/", http.StatusSeeOther)
-	})
-	mux.HandleFunc("GET /api/messages", b.apiList)
-	mux.HandleFunc("GET /api/messages/{id}", b.apiLetter)
-	mux.HandleFunc("DELETE /api/messages", func(w http.ResponseWriter, _ *http.Request) {
-		b.Clear()
-		w.WriteHeader(http.StatusNoContent)
-	})
+	for pattern, handle := range b.routes() {
+		mux.HandleFunc(pattern, handle)
+	}
 	return guarded(http.NewCrossOriginProtection().Handler(mux))
+}
+
+func (b *Mailbox) routes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"GET /{$}":                  b.list,
+		"GET /messages/{id}":        b.show("html"),
+		"GET /messages/{id}/text":   b.show("text"),
+		"GET /messages/{id}/source": b.show("source"),
+		"GET /messages/{id}/frame":  b.frame,
+		"POST /clear": func(w http.ResponseWriter, r *http.Request) {
+			b.Clear()
+			http.Redirect(w, r, "/", http.StatusSeeOther)
+		},
+		"GET /api/messages":      b.apiList,
+		"GET /api/messages/{id}": b.apiLetter,
+		"DELETE /api/messages": func(w http.ResponseWriter, _ *http.Request) {
+			b.Clear()
+			w.WriteHeader(http.StatusNoContent)
+		},
+	}
 }
 
 // contentPolicy lets a page use its own style and frame and nothing else. The style is part of the page and named by its hash.
@@ -215,7 +223,7 @@ func (b *Mailbox) apiLetter(w http.ResponseWriter, r *http.Request) {
 }
 
 func writeJSON(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false) // it is read by scripts and nosniff; links stay readable
 	e.Encode(v)            // a failure means that the reader has left

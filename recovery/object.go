@@ -100,7 +100,7 @@ func (ob Objection) protect(ctx context.Context, tx *db.Tx) (sessions, tokens in
 		err = customer.HoldChanges(ctx, tx, c, ob.Does.Until)
 	}
 	if err == nil && ob.Does.Stop {
-		_, err = customer.RequireNewPassword(ctx, tx, c.ID)
+		err = customer.RequireNewPasswords(ctx, tx, []int64{c.ID}, false)
 	}
 	return sessions, tokens, err
 }
@@ -115,9 +115,12 @@ func (s *Service) report(ctx context.Context, tx *db.Tx, v *shop.View, ob Object
 		}
 	}
 	if v.SupportEmail != "" {
-		data := map[string]string{"about": ob.Letter, "at": ob.MadeAt.Format(time.RFC3339Nano), "place": o.Place(), "browser": o.Browser()}
+		data := map[string]string{"about": ob.matter(), "at": ob.MadeAt.Format(time.RFC3339Nano), "place": o.Place(), "browser": o.Browser()}
 		if !ob.Does.Until.IsZero() {
-			data["until"] = ob.Does.Until.Format(time.RFC3339Nano)
+			data["held"], data["until"] = "held_changes", ob.Does.Until.Format(time.RFC3339Nano)
+			if ob.Does.HoldResets {
+				data["held"] = "held_resets"
+			}
 		}
 		if _, err := mail.Enqueue(ctx, tx, mail.Note{Kind: ReportLetter, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID, Data: data}); err != nil {
 			return err
@@ -125,6 +128,17 @@ func (s *Service) report(ctx context.Context, tx *db.Tx, v *shop.View, ob Object
 	}
 	return audit.Record(ctx, tx, audit.Entry{Action: audit.Objected, Actor: audit.Actor{Kind: audit.Shopper}, CustomerID: c.ID,
 		Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o, Detail: detail})
+}
+
+// matter is what an objection turned out to be about, as the report says it.
+func (ob Objection) matter() string {
+	switch {
+	case ob.Does.Mail && (ob.Letter == ForgotLetter || ob.Letter == StoreLetter):
+		return "link_used"
+	case ob.Letter == EmailNoticeLetter && !ob.Does.Mail:
+		return EmailChangedNote // it was confirmed meanwhile
+	}
+	return ob.Letter
 }
 
 // composeReport tells the store's support that somebody said "It wasn't me".
@@ -152,7 +166,7 @@ func (s *Service) composeReport(ctx context.Context, letter mail.Letter) (mail.C
 	content := customer.Compose(v, ReportLetter, "", mail.Address{Name: v.StoreName(), Email: v.SupportEmail})
 	content.Paragraphs = append(content.Paragraphs, l.T("letter.objection_report."+letter.Data["about"]))
 	if until, err := time.Parse(time.RFC3339Nano, letter.Data["until"]); err == nil {
-		content.Paragraphs = append(content.Paragraphs, l.T("letter.objection_report.held", "Date", l.Date(until, v.Location())))
+		content.Paragraphs = append(content.Paragraphs, l.T("letter.objection_report."+letter.Data["held"], "Date", l.Date(until, v.Location())))
 	}
 	content.Facts = []mail.Fact{
 		{Label: l.T("letter.objection_report.customer"), Value: c.Name() + " · " + c.Email + " · " + itoa(c.ID)},

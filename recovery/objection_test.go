@@ -48,6 +48,9 @@ func subjects(h *fixture.House) string {
 	var all []string
 	for _, l := range h.Letters() {
 		all = append(all, l.To.Email+": "+l.Subject)
+		if text := strings.Join(l.Paragraphs, " ") + l.Title + l.NotYou; strings.Contains(text, "letter.") || strings.Contains(text, "no value") {
+			h.T.Errorf("“%s” lacks words: %s", l.Subject, text)
+		}
 	}
 	return strings.Join(all, "\n")
 }
@@ -311,6 +314,9 @@ func TestAnObjectionToANewPassword(t *testing.T) {
 			if _, err := signIn(h, c.Email, "strangers-8"); (err == nil) == stop {
 				t.Errorf("the password, stopped %v: %v", stop, err)
 			}
+			if got := subjects(h); strings.Count(got, "care@lune.test: “It wasn't me”") == 0 || !strings.Contains(got, c.Email+": Set a new password") {
+				t.Errorf("the store and the owner are told: %s", got)
+			}
 			if !stop { // who has the password cannot take the account away meanwhile, nor end the hold by it
 				if err := changeEmail(h, h.Find(c.ID), "stranger@else.test", "strangers-8"); err != nil {
 					t.Fatal(err)
@@ -401,6 +407,9 @@ func TestAnObjectionToAnotherAddress(t *testing.T) {
 		}
 		if _, err := signIn(h, "ida@lune.test", fixture.Password); err != nil {
 			t.Errorf("the owner of the account cannot sign in: %v", err)
+		}
+		if got := subjects(h); strings.Count(got, "care@lune.test: “It wasn't me”") != 3 {
+			t.Errorf("letters to the store:\n%s", got)
 		}
 		if got := objections(h, c); len(got) != 3 {
 			t.Errorf("the store was told of %d objections, want 3", len(got))

@@ -21,6 +21,7 @@ prepare() {
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb || missing+=(postgresql)
 	has chromium || has chromium-browser || has google-chrome || missing+=(chromium)
 	has fc-list && [ -n "$(fc-list 2>/dev/null | head -n 1)" ] || missing+=(fontconfig fonts-dejavu fonts-liberation)
+	has gcc || missing+=(gcc libc6-dev) # for the race detector
 	has npm || missing+=(npm) # for axe-core, and for the public clients that the tests drive
 	if [ "${#missing[@]}" -gt 0 ]; then install "${missing[@]}"; fi
 	[ -f "$axe" ] || fetch_axe
@@ -50,6 +51,13 @@ scripts/lint.sh
 say 'tests on both engines'
 status=0
 go run ./test/withpostgres go test -vet=off -timeout 20m ./... 2>&1 | tee "$log" || status=1
+
+# What many do at once is in these packages; "make race" goes through all of them.
+say 'race detector'
+CGO_ENABLED=1 REKEY_TEST_ENGINES=sqlite go test -race -short -vet=off -timeout 15m ./secret/... ./web ./db ./limit ./signin 2>&1 | tee -a "$log" || status=1
+
+say 'fuzzing, a few seconds for each target'
+scripts/fuzz.sh 3s || status=1
 
 say 'summary'
 passed=$(grep -c '^ok ' "$log" || true)

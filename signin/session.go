@@ -138,7 +138,7 @@ func (s *Service) Check(ctx context.Context, v *shop.View, cookie secret.Text) (
 		since := now.Add(-ProofLife)
 		who.ByPasskey = who.Session.passkeyProven.After(since)
 		who.Proven = who.ByPasskey || who.Session.passwordProven.After(since)
-		if now.Sub(who.Session.LastSeenAt) >= seenEvery {
+		if now.Sub(who.Session.LastSeenAt) >= min(seenEvery, v.Duration(shop.SessionIdle)/4) {
 			touch = now
 		}
 		who.Customer, err = customer.Find(ctx, tx, who.Session.CustomerID)

@@ -57,6 +57,12 @@ func TestTheCodeIsTypedWhereItWasAskedFor(t *testing.T) {
 		b.see("You updated your password.")
 		s.signIn(b, shopper, newPassword)
 
+		logged := s.node.said() + s.node.printed()
+		for _, code := range []string{letter.code(), strings.ReplaceAll(letter.code(), "-", "")} {
+			if strings.Contains(strings.ToUpper(logged), code) {
+				t.Error("the log holds the code")
+			}
+		}
 		fresh := newTab(t, look{})
 		fresh.visit(letter.link())
 		fresh.see("This Link No Longer Works")

@@ -146,6 +146,14 @@ func (b *tab) mainButton() string {
 	return script[string](b, `document.querySelector('main button').innerText`)
 }
 
+// tickAll ticks those of the boxes that the page has.
+func (b *tab) tickAll(ids ...string) {
+	b.t.Helper()
+	for _, id := range ids {
+		script[bool](b, `(() => { const box = document.getElementById("`+id+`"); if (box) { box.checked = true; } return !!box; })()`)
+	}
+}
+
 func (st *stage) forgotLetter(t *testing.T) string {
 	t.Helper()
 	return st.letter(t, st.email, func() {
@@ -174,7 +182,7 @@ func (st *stage) objectTo(b *tab, letter string) {
 func (st *stage) object(b *tab, letter string) {
 	b.t.Helper()
 	st.objectTo(b, letter)
-	script[bool](b, `document.querySelectorAll('main input[type=checkbox]').forEach(box => { box.checked = true }) || true`)
+	b.tickAll("sure", "stop")
 	press := func() { b.expect(http.StatusOK, b.press(b.mainButton())) }
 	if recoveryLink.MatchString(letter) {
 		press()

@@ -136,10 +136,17 @@ func (d *demo) everyLetter(front string, speaker person) map[string]string {
 		b.visit(front + accounts + "forgotpassword")
 		b.send("email", known)
 	})
-	take("changed", known, func(b *tab) {
+	changed := take("changed", known, func(b *tab) {
 		b.visit(recoveryLink.FindString(forgot.Text))
 		b.send("password", speaker.password, "password_confirmation", speaker.password)
 	})
+	before := d.letters()
+	take("after-objection", known, func(b *tab) {
+		b.visit(objectionLink.FindString(changed.Text))
+		b.tickAll("sure")
+		b.press(b.mainButton())
+	})
+	found["objection-report"] = d.letter("service@maison-lune.example", "", before).ID
 	take("signin-code", known, func(b *tab) {
 		b.visit(front + accounts + "loginbyletter")
 		b.send("email", known)

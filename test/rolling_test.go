@@ -92,9 +92,12 @@ func (a *arena) behindAProxy() string {
 			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
 		},
 		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
-			body, err := io.ReadAll(r.Body) // as nginx does, before it opens a connection
-			if err != nil {
-				return nil, err
+			var body []byte
+			var err error
+			if r.Body != nil {
+				if body, err = io.ReadAll(r.Body); err != nil { // as nginx does, before it opens a connection
+					return nil, err
+				}
 			}
 			first := int(turn.Add(1))
 			var response *http.Response

@@ -77,6 +77,11 @@ func (s Stack) Wrap(h http.Handler) http.Handler {
 // headers sets what every answer carries. Handlers may override a header, and say why.
 func (s Stack) headers(h http.Header, v *visit) {
 	h.Set("X-Request-Id", v.id)
+	Guard(h, s.HSTS)
+}
+
+// Guard sets the headers of every answer of the house; hsts tells browsers to insist on https.
+func Guard(h http.Header, hsts bool) {
 	h.Set("Content-Security-Policy", contentSecurity)
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -85,7 +90,7 @@ func (s Stack) headers(h http.Header, v *visit) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
 	h.Set("Cache-Control", "no-store")
-	if s.HSTS {
+	if hsts {
 		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 	}
 }

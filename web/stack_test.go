@@ -146,6 +146,8 @@ func TestOtherSitesCannotPost(t *testing.T) {
 		{"no header, our cookie and key", map[string]string{"Cookie": "rekey-session-base=x; rekey-form=" + browser}, key, 200},
 		{"no header, the same over https", map[string]string{"Cookie": "__Host-rekey-session-base=x; __Host-rekey-form=" + browser}, key, 200},
 		{"no header, no session, a program that kept the form's cookie", map[string]string{"Cookie": "rekey-form=" + browser}, "", 200},
+		{"no header, no session, a program that has asked for a letter before", map[string]string{"Cookie": "rekey-ask-reset-base=x; __Host-rekey-ask-signin-base=x"}, "", 200},
+		{"no header, a session beside it", map[string]string{"Cookie": "rekey-ask-reset-base=x; rekey-session-base=x"}, "", 403},
 		{"an older browser under no-referrer, our page", map[string]string{"Origin": "null", "Cookie": "rekey-form=" + browser}, key, 200},
 		{"a sandboxed foreign frame", map[string]string{"Origin": "null"}, "", 403},
 		{"a sandboxed foreign frame that guesses", map[string]string{"Origin": "null", "Cookie": "rekey-form=" + browser}, "guess", 403},
