@@ -403,7 +403,7 @@ func TestBytesThatAreNoTextAreRefused(t *testing.T) {
 					"/rest/V1/customers/search?searchCriteria[filterGroups][0][filters][0][field]=email&searchCriteria[filterGroups][0][filters][0][value]=": newCaller(s.url),
 					"/oauth2/authorize?client_id=": newCaller(s.url),
 				} {
-					row.judge(t, path, as.get(path+typed), true)
+					row.judge(t, path, as.get(path+typed), false)
 				}
 				escaped := strings.ReplaceAll(url.PathEscape(row.bytes), "+", "%20")
 				for path, as := range map[string]*caller{
