@@ -241,8 +241,7 @@ func TestPasskeysThatAreNotGoodAreRefusedAlike(t *testing.T) {
 			}},
 			{"the store demands a new password", func(c customer.Customer, d *fixture.Device) error {
 				h.Write(func(ctx context.Context, tx *db.Tx) error {
-					_, err := customer.RequireNewPassword(ctx, tx, c.ID)
-					return err
+					return customer.RequireNewPasswords(ctx, tx, []int64{c.ID}, false)
 				})
 				_, err := use(t, h, "lune_en", d)
 				return err
