@@ -98,8 +98,7 @@ func TestSigningInByLetterStandsInForThePasswordOnly(t *testing.T) {
 		}
 		requireNew := func(c customer.Customer) {
 			h.Write(func(ctx context.Context, tx *db.Tx) error {
-				_, err := customer.RequireNewPassword(ctx, tx, c.ID)
-				return err
+				return customer.RequireNewPasswords(ctx, tx, []int64{c.ID}, true)
 			})
 		}
 		lock := func(c customer.Customer) {

@@ -219,8 +219,7 @@ func TestTheCodeEndsWithTheLink(t *testing.T) {
 			}},
 			{"the store requires a new password", func(c customer.Customer, _ secret.Text) {
 				h.Write(func(ctx context.Context, tx *db.Tx) error {
-					_, err := customer.RequireNewPassword(ctx, tx, c.ID)
-					return err
+					return customer.RequireNewPasswords(ctx, tx, []int64{c.ID}, true)
 				})
 			}},
 			{"the account is deleted", func(c customer.Customer, _ secret.Text) {
