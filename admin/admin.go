@@ -1,5 +1,5 @@
 // Package admin knows the store's administrators and what they may do. It owns the tables admins, admin_sessions,
-// admin_codes and admin_links.
+// admin_codes, admin_links and admin_passkeys.
 //
 // Promises:
 //   - A Permit is made by Allow and CommandLine only, and the use cases that need one demand it as a parameter: a new
@@ -7,7 +7,7 @@
 //   - An administrator of one website cannot name what belongs to another: to them it does not exist.
 //   - Signing in is bounded and answers alike for a wrong, an unknown, a disabled and a locked name.
 //   - With a second factor, the password alone opens nothing: its session is half a session, which no Check accepts, and a
-//     token of the web API is not issued for it. A code counts once.
+//     token of the web API is not issued for it. A code counts once, and so does a passkey's answer.
 //   - Asking for a new password looks nobody up: every name gets the same answer. The letter's link is derived and rests nowhere,
 //     works once, and changes the password only: the second factor is asked for as before.
 //   - Whoever's password or second factor changes is told by letter.
@@ -48,8 +48,12 @@ type Admin struct {
 	MustEnrol               bool // the store demands one, and none is set up; filled by Check
 	hash                    string
 	generation              int64
+	Passkeys                int64
 	totp                    []byte // sealed
 }
+
+// HasCode tells whether an app's code is a second factor of the administrator.
+func (a Admin) HasCode() bool { return a.totp != nil }
 
 // Service holds what the administrators' journeys need.
 type Service struct {
@@ -59,13 +63,13 @@ type Service struct {
 	Key    secret.Key // seals second factors
 }
 
-const columns = "id, username, email, name, role, website_id, active, password_hash, session_generation, created_at, last_sign_in_at, totp"
+const columns = "id, username, email, name, role, website_id, active, password_hash, session_generation, created_at, last_sign_in_at, totp, passkeys"
 
 func scan(row db.Scanner) (Admin, error) {
 	var a Admin
 	err := row.Scan(&a.ID, &a.Username, &a.Email, &a.Name, &a.Role, db.IntoInt(&a.WebsiteID), &a.Active, &a.hash,
-		&a.generation, db.IntoTime(&a.CreatedAt), db.IntoTime(&a.LastSignInAt), &a.totp)
-	a.SecondFactor = a.totp != nil
+		&a.generation, db.IntoTime(&a.CreatedAt), db.IntoTime(&a.LastSignInAt), &a.totp, &a.Passkeys)
+	a.SecondFactor = a.HasCode() || a.Passkeys > 0
 	if db.IsNoRows(err) {
 		return Admin{}, fault.New(fault.NotFound, "not_found", "There is no such administrator.")
 	}

@@ -149,23 +149,38 @@ func CodesLeft(ctx context.Context, tx *db.Tx, adminID int64) (n int64, err erro
 	return n, err
 }
 
-// RemoveFactor takes the second factor away from the administrator who proves the password once more. Errors: those of Prove;
-// fault Conflict where the store demands one.
+// RemoveFactor takes the app's codes away from the administrator who proves the password once more. Errors: those of Prove;
+// fault Conflict where the store demands a second factor and there is no other.
 func (s *Service) RemoveFactor(ctx context.Context, who Admin, password secret.Text, o audit.Origin) error {
 	snap, err := s.Shop.Load(ctx)
 	if err != nil {
 		return err
 	}
-	if snap.Text(shop.AdminSecondFactor) == shop.SecondFactorRequired {
-		return fault.New(fault.Conflict, "admin.factor_required", "The store demands a second factor of every administrator.")
-	}
 	if err := s.Prove(ctx, who, password, o); err != nil {
 		return err
 	}
-	return s.DB.Write(ctx, func(tx *db.Tx) error { return s.dropFactor(ctx, tx, actorOf(who), who, o) })
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		who, err := scan(tx.Row(ctx, "UPDATE admins SET totp = NULL, totp_pending = NULL WHERE id = $1 RETURNING "+columns, who.ID))
+		if err != nil {
+			return err
+		}
+		if !who.SecondFactor {
+			if snap.Text(shop.AdminSecondFactor) == shop.SecondFactorRequired {
+				return factorDemanded()
+			}
+			if _, err := tx.Exec(ctx, "DELETE FROM admin_codes WHERE admin_id = $1", who.ID); err != nil {
+				return err
+			}
+		}
+		return s.recordFactor(ctx, tx, actorOf(who), who, "second factor removed", o)
+	})
 }
 
-// ResetFactors takes the second factor of another administrator away, who has lost it, and ends their sessions. The password
+func factorDemanded() error {
+	return fault.New(fault.Conflict, "admin.factor_required", "The store demands a second factor of every administrator.")
+}
+
+// ResetFactors takes the second factors of another administrator away, who has lost them, and ends their sessions. The password
 // stays. Errors: fault Forbidden, NotFound.
 func (s *Service) ResetFactors(ctx context.Context, permit Permit, name string, o audit.Origin) error {
 	if err := permit.Need(ManageAdmins); err != nil {
@@ -190,11 +205,11 @@ func (s *Service) ResetFactors(ctx context.Context, permit Permit, name string, 
 }
 
 func (s *Service) dropFactor(ctx context.Context, tx *db.Tx, by audit.Actor, who Admin, o audit.Origin) error {
-	if _, err := tx.Exec(ctx, "UPDATE admins SET totp = NULL, totp_pending = NULL WHERE id = $1", who.ID); err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, "DELETE FROM admin_codes WHERE admin_id = $1", who.ID); err != nil {
-		return err
+	for _, query := range []string{"UPDATE admins SET totp = NULL, totp_pending = NULL, passkeys = 0, passkey_pending = NULL WHERE id = $1",
+		"DELETE FROM admin_codes WHERE admin_id = $1", "DELETE FROM admin_passkeys WHERE admin_id = $1"} {
+		if _, err := tx.Exec(ctx, query, who.ID); err != nil {
+			return err
+		}
 	}
 	return s.recordFactor(ctx, tx, by, who, "second factor removed", o)
 }
@@ -249,6 +264,11 @@ func (s *Service) half(ctx context.Context, cookie secret.Text) (who Admin, err 
 
 // proveCode counts a try and checks a code of the administrator's second factor. Each code counts once.
 func (s *Service) proveCode(ctx context.Context, who Admin, code string, o audit.Origin) error {
+	return s.tryFactor(ctx, who, "code", o, func(tx *db.Tx) (bool, error) { return s.take(ctx, tx, who, code) })
+}
+
+// tryFactor counts a try at a second factor before it is looked at, and remembers a wrong one.
+func (s *Service) tryFactor(ctx context.Context, who Admin, kind string, o audit.Origin, take func(*db.Tx) (right bool, err error)) error {
 	snap, err := s.Shop.Load(ctx)
 	if err != nil {
 		return err
@@ -268,7 +288,7 @@ func (s *Service) proveCode(ctx context.Context, who Admin, code string, o audit
 		}
 		right := false
 		if !attempt.Locked {
-			if right, err = s.take(ctx, tx, who, code); err != nil {
+			if right, err = take(tx); err != nil {
 				return err
 			}
 		}
@@ -277,12 +297,19 @@ func (s *Service) proveCode(ctx context.Context, who Admin, code string, o audit
 		}
 		refused = true // and counted
 		return audit.Record(ctx, tx, audit.Entry{Action: audit.AdminSignInFail, Actor: actorOf(who), Subject: who.Username, Origin: o, Outcome: "refused",
-			Detail: map[string]string{"factor": "code"}})
+			Detail: map[string]string{"factor": kind}})
 	})
 	if err == nil && refused {
-		err = wrongCode()
+		err = wrongFactor(kind)
 	}
 	return err
+}
+
+func wrongFactor(kind string) error {
+	if kind == "passkey" {
+		return fault.New(fault.Unauthenticated, "admin.passkey_wrong", "This passkey could not be used here. Try again, or enter a code.")
+	}
+	return wrongCode()
 }
 
 // maxCodeFailures is how many wrong codes in a row there may be before a pause.

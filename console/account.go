@@ -30,10 +30,14 @@ type accountPage struct {
 	Factor   form // to set one up, or to take it away
 	Has      bool
 	Left     int64 // recovery codes
+
+	NewPasskey form
+	Passkeys   []passkeyLine
+	Able       bool // browsers make passkeys at this address
 }
 
 func (c *call) accountForm() (accountPage, error) {
-	p := accountPage{page: c.page("My Account"), Has: c.who.SecondFactor}
+	p := accountPage{page: c.page("My Account"), Has: c.who.HasCode()}
 	mine := field{Name: "current_password", Label: "Your Password", Type: "password", Autocomplete: "current-password", Hint: "The password that you signed in with."}
 	p.Password = form{Action: accountPath + "/password", Submit: "Change Password", Key: p.Key, Fields: []field{
 		{Name: "current_password", Label: "Current Password", Type: "password", Autocomplete: "current-password"},
@@ -47,10 +51,17 @@ func (c *call) accountForm() (accountPage, error) {
 	if p.Has {
 		p.Factor.Action, p.Factor.Submit = factorPath+"/remove", "Remove Second Factor"
 	}
-	return p, c.read(func(tx *db.Tx) (err error) {
-		p.Left, err = admin.CodesLeft(c.r.Context(), tx, c.who.ID)
+	_, p.Able = c.party()
+	mine.Name, mine.Hint = "passkey_password", "The password that you signed in with; the browser asks for your device next."
+	p.NewPasskey = form{Action: passkeysPath + "/begin", Submit: "Add a Passkey", Key: p.Key, Fields: []field{mine}}
+	err := c.read(func(tx *db.Tx) (err error) {
+		if p.Left, err = admin.CodesLeft(c.r.Context(), tx, c.who.ID); err != nil {
+			return err
+		}
+		p.Passkeys, err = c.passkeyLines(tx)
 		return err
 	})
+	return p, err
 }
 
 func (c *call) account() error {
@@ -72,8 +83,8 @@ func (c *call) accountAgain(err error, of func(*accountPage) *form) error {
 		return err
 	}
 	for _, f := range faults {
-		if f.Field == "current_password" && of(&p) == &p.Factor {
-			f.Field = "factor_password"
+		if f.Field == "current_password" {
+			f.Field = of(&p).Fields[0].Name // one page, three forms: each has a password's field of its own
 		}
 	}
 	p.Summary = of(&p).refuse(faults)

@@ -25,6 +25,7 @@ import (
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/incident"
 	"github.com/rekeyhq/rekey/lang"
+	"github.com/rekeyhq/rekey/passkey"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/signin"
@@ -79,6 +80,7 @@ func (s *Console) Prepare() error {
 	if s.pages, s.assets, err = web.Furnish(files, assetPrefix); err != nil {
 		return err
 	}
+	s.assets.Add(passkey.ScriptName, passkey.Script)
 	s.lang = lang.For(lang.English)
 	s.mux = http.NewServeMux()
 	for _, r := range table() {
@@ -120,6 +122,7 @@ func routes() []route {
 		{method: "POST", path: loginPath, handle: (*call).signIn, open: true},
 		{method: "GET", path: codePath, handle: (*call).codePage, open: true},
 		{method: "POST", path: codePath, handle: (*call).giveCode, open: true},
+		{method: "POST", path: codeByKey, handle: (*call).givePasskey, open: true},
 		{method: "GET", path: forgotPath, handle: (*call).forgotPage, open: true},
 		{method: "POST", path: forgotPath, handle: (*call).forgot, open: true},
 		{method: "GET", path: newPasswordPath, handle: (*call).newPasswordPage, open: true},
@@ -132,6 +135,11 @@ func routes() []route {
 		{method: "GET", path: factorPath + "/picture", handle: (*call).enrolPicture, own: true},
 		{method: "POST", path: factorPath + "/confirm", handle: (*call).confirmFactor, own: true},
 		{method: "POST", path: factorPath + "/remove", handle: (*call).removeFactor, own: true},
+		{method: "POST", path: passkeysPath + "/begin", handle: (*call).beginPasskey, own: true},
+		{method: "GET", path: passkeysPath + "/new", handle: (*call).newPasskeyPage, own: true},
+		{method: "POST", path: passkeysPath, handle: (*call).addPasskey, own: true},
+		{method: "GET", path: passkeysPath + "/{id}/remove", handle: (*call).removePasskeyPage, own: true},
+		{method: "POST", path: passkeysPath + "/{id}/remove", handle: (*call).removePasskey, own: true},
 		{method: "GET", path: Root, handle: (*call).front},
 		{method: "GET", path: Root + "/{$}", handle: (*call).front},
 

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/web"
@@ -28,9 +29,10 @@ func (c *call) signInPage() error {
 // signInData is a page for who is not signed in: one form.
 type signInData struct {
 	page
-	Intro string
-	Form  form
-	Link  *crumb // below the form
+	Intro   string
+	Form    form
+	Passkey *passkeyForm
+	Link    *crumb // below the form
 }
 
 func (c *call) signInForm(next, username string) signInData {
@@ -69,19 +71,25 @@ func (c *call) signIn() error {
 	return nil
 }
 
-func (c *call) codeForm(next string) signInData {
+func (c *call) codeForm(next string) (signInData, error) {
 	p := c.page("Second Factor")
 	f := form{Action: codePath, Submit: "Sign In", Key: p.Key, Fields: []field{{Name: "code", Label: "Code", Type: "text", Autocomplete: "one-time-code", Mono: true,
 		Hint: "The six digits that your authenticator app shows now, or one of your recovery codes."}}}
 	if next != "" {
 		f.Hidden = []hidden{{"next", next}}
 	}
-	return signInData{page: p, Form: f}
+	byPasskey, err := c.secondByPasskey(p.Key, next)
+	p.Scripts = byPasskey != nil
+	return signInData{page: p, Form: f, Passkey: byPasskey}, err
 }
 
 // codePage asks for the second factor. Whoever has not given a password finds out when they send it.
 func (c *call) codePage() error {
-	return c.render(http.StatusOK, "login", c.codeForm(ownPage(c.r.URL.Query().Get("next"))))
+	p, err := c.codeForm(ownPage(c.r.URL.Query().Get("next")))
+	if err != nil {
+		return err
+	}
+	return c.render(http.StatusOK, "login", p)
 }
 
 // giveCode ends the sign-in. The answer is one for every reason.
@@ -92,13 +100,21 @@ func (c *call) giveCode() error {
 	}
 	next := ownPage(v.Get("next"))
 	opened, err := c.Admins.SecondFactor(c.r.Context(), c.jar.Get(c.r, sessionCookie), v.Get("code"), c.origin())
+	return c.seconded(opened, err, "code", next)
+}
+
+// seconded goes on after the second factor, or shows its form again; field is the one that was wrong.
+func (c *call) seconded(opened admin.Opened, err error, field, next string) error {
 	f, refused := fault.As(err)
 	switch {
 	case refused && f.Key == "admin.session_ended":
 		return c.toSignIn()
 	case refused && f.Kind == fault.Unauthenticated:
-		data := c.codeForm(next)
-		data.Summary = &summary{Items: []problem{{Field: "code", Text: f.Text}}}
+		data, err := c.codeForm(next)
+		if err != nil {
+			return err
+		}
+		data.Summary = &summary{Items: []problem{{Field: field, Text: f.Text}}}
 		return c.render(http.StatusUnprocessableEntity, "login", data)
 	case err != nil:
 		return err

@@ -24,6 +24,7 @@ type page struct {
 	Who     admin.Admin
 	Role    string // label of Who's role
 	Zone    string // in which the page tells time
+	Scripts bool   // the page has something for browsers with passkeys
 
 	call *call
 	zone *time.Location

@@ -41,6 +41,9 @@ var outcomes = map[string]string{
 
 	"factor.required":     "This store demands a second factor of every administrator. Set yours up to go on.",
 	"factor.removed":      "Your second factor was removed. The password alone signs you in.",
+	"passkey.added":       "Your passkey was added. Your other sessions have ended.",
+	"passkey.removed":     "The passkey was removed.",
+	"passkey.begin":       "Begin with your password to add a passkey.",
 	"factor.reset":        "The second factor was removed, and the sessions have ended.",
 	"password.changed":    "Your password was changed. Your other sessions have ended.",
 	"client.changed":      "The app was changed.",

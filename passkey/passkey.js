@@ -65,7 +65,10 @@
   }
 
   document.addEventListener('DOMContentLoaded', function () {
+    document.querySelectorAll('.without-passkeys').forEach(function (other) { other.hidden = true; });
     document.querySelectorAll('form.passkey').forEach(function (form) {
+      var part = form.closest('[hidden]');
+      if (part) part.hidden = false;
       form.addEventListener('submit', function (event) {
         event.preventDefault();
         if (form.reportValidity()) ask(form);
