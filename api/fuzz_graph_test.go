@@ -29,7 +29,7 @@ func FuzzGraphQL(f *testing.F) {
 	f.Add(`{"query":"{customer{email}}"}`, "\x00", `OAuth oauth_token="x"`)
 	h := fixture.Furnish(f, dbtest.Open(f, dbtest.SQLite))
 	log := slog.New(slog.DiscardHandler)
-	graph, err := api.NewGraph(&api.API{DB: h.DB, Shop: h.Shop, Customers: h.Customers, Tokens: h.Tokens, Recovery: h.Recovery, Log: log})
+	graph, err := api.NewGraph(&api.API{DB: h.DB, Shop: h.Shop, Customers: h.Customers, Tokens: h.Tokens, Recovery: h.Recovery, Puzzles: h.Puzzles, Log: log})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 	f := fixture.Furnish(t, d)
 	f.Customer("lune_en", "camille@lune.test")
 	log := slog.New(slog.DiscardHandler)
-	rest := &api.API{DB: d, Shop: f.Shop, Customers: f.Customers, Admins: f.Admins, Tokens: f.Tokens, Recovery: f.Recovery, Log: log}
+	rest := &api.API{DB: d, Shop: f.Shop, Customers: f.Customers, Admins: f.Admins, Tokens: f.Tokens, Recovery: f.Recovery, Puzzles: f.Puzzles, Log: log}
 	if err := rest.Prepare(); err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/rekeyhq/rekey/db/dbtest"
 	"github.com/rekeyhq/rekey/secret"
-	"github.com/rekeyhq/rekey/signin"
 	"github.com/rekeyhq/rekey/storefront"
 	"github.com/rekeyhq/rekey/test/fixture"
 	"github.com/rekeyhq/rekey/token"
@@ -29,7 +28,7 @@ func FuzzLink(f *testing.F) {
 	f.Add("token=x", "password[]=a&password_confirmation=b", strings.Repeat("A", 43))
 	h := fixture.Furnish(f, dbtest.Open(f, dbtest.SQLite))
 	log := slog.New(slog.DiscardHandler)
-	door := &storefront.Storefront{Shop: h.Shop, Customers: h.Customers, SignIn: &signin.Service{DB: h.DB, Hasher: h.Hasher}, Recovery: h.Recovery,
+	door := &storefront.Storefront{Shop: h.Shop, Customers: h.Customers, SignIn: h.SignIn, Recovery: h.Recovery, Puzzles: h.Puzzles,
 		Connect: &token.OAuth2{DB: h.DB, Key: h.Key}, Log: log}
 	if err := door.Prepare(); err != nil {
 		f.Fatal(err)

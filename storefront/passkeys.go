@@ -78,7 +78,7 @@ func (c *call) passkeyEndpoints() error {
 	if err != nil {
 		return err
 	}
-	c.w.Header().Set("Content-Type", "application/json")
+	c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	c.w.WriteHeader(http.StatusOK)
 	_, err = c.w.Write(body)
 	_ = err // the client has gone

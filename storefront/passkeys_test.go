@@ -213,7 +213,7 @@ func TestPasswordsDoNotNeedPasskeys(t *testing.T) {
 		}
 		endpoints := s.browser(luneFr).get("/fr" + passkeyEndpoint)
 		var urls map[string]string
-		if err := json.Unmarshal([]byte(endpoints.Body), &urls); err != nil || endpoints.Code != 200 || endpoints.Header.Get("Content-Type") != "application/json" ||
+		if err := json.Unmarshal([]byte(endpoints.Body), &urls); err != nil || endpoints.Code != 200 || endpoints.Header.Get("Content-Type") != "application/json; charset=utf-8" ||
 			urls["enroll"] != luneFr+addPasskey || urls["manage"] != luneFr+passkeysPage {
 			t.Errorf("passkey endpoints: %d %s", endpoints.Code, endpoints.Body)
 		}
