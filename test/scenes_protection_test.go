@@ -18,6 +18,11 @@ var protectionScenes = []scene{
 			st.set(b.t, "customer/protection/difficulty", "normal")
 		})
 	}},
+	{"forgot-protected-waiting", func(st *stage, b *tab) { // as without a script, or where the work cannot be done
+		st.protected(b.t, "always", func() { b.visit(st.front + accounts + "forgotpassword") })
+		script[any](b, onceWorked)
+		script[any](b, `document.querySelector('.puzzle').className = 'puzzle puzzle-failed'; null`)
+	}},
 	{"forgot-protected-refused", func(st *stage, b *tab) {
 		st.protected(b.t, "always", func() {
 			b.visit(st.front + accounts + "forgotpassword")
@@ -33,11 +38,9 @@ var protectionScenes = []scene{
 var underAttackScene = scene{"under-attack", func(st *stage, b *tab) {
 	st.set(b.t, "customer/protection/max_resets", "2")
 	st.protected(b.t, "auto", func() {
-		for range 4 {
+		for status := 0; status != http.StatusUnprocessableEntity; {
 			b.visit(st.front + accounts + "forgotpassword")
-			if status := b.send("email", "somebody@example.com"); status == http.StatusUnprocessableEntity {
-				break
-			}
+			status = b.send("email", "somebody@example.com")
 		}
 		st.open(b, "/admin/customers")
 	})
