@@ -58,7 +58,7 @@ func furnish(t *testing.T, d *db.DB, clock *dbtest.Clock) *house {
 	mux.Handle(api.Root, door)
 	mux.HandleFunc(api.RequestTokenPath, door.ServeOAuth)
 	mux.HandleFunc(api.AccessTokenPath, door.ServeOAuth)
-	h.handler = web.Stack{Log: log, Clock: clock.Now}.Wrap(mux)
+	h.handler = web.Stack{Log: log, Clock: clock.Now, Fail: api.Fail}.Wrap(mux)
 	return h
 }
 

@@ -51,6 +51,7 @@ func (h *house) belongings(boss *desk) map[string][2]string {
 		return err
 	})
 	app := boss.post("/admin/clients", "name", "Nord App", "website", "nord", "kind", "confidential", "redirect_uris", "https://app.example/back")
+	crowd := boss.upload("/admin/incidents", "", "name", "24 November", "website", "nord")
 	boss.act("/admin/integrations", "name", "ERP", "grant.customers.view", "on", "current_password", bossWord)
 	number := func(n int64) string { return fmt.Sprint(n) }
 	return map[string][2]string{
@@ -61,6 +62,7 @@ func (h *house) belongings(boss *desk) map[string][2]string {
 		"/admin/administrators/":  {number(theirAdmin.ID), "999"},
 		"/admin/webhooks/":        {hook.String(), nothing},
 		"/admin/integrations/":    {"1", "999"}, // they reach every website, so they are no single one's
+		"/admin/incidents/":       {strings.TrimPrefix(crowd.location, "/admin/incidents/"), "999"},
 		"/admin/clients/":         {madeApp.FindString(app.body), "app_" + nothing},
 	}
 }

@@ -106,6 +106,7 @@ func formValue(body, name string) string {
 var (
 	errTooLarge = &Refusal{Status: http.StatusRequestEntityTooLarge, Key: "too_large",
 		Text: "This is more than the form can take. Please send less."}
+	errNoText    = &Refusal{Status: http.StatusBadRequest, Key: "malformed", Text: "The address is not valid UTF-8 text, so nothing was done."}
 	errMalformed = &Refusal{Status: http.StatusBadRequest, Key: "malformed",
 		Text: "This request could not be read, so nothing was done. Please fill in the form again."}
 )

@@ -142,7 +142,7 @@ func (s Stack) protect(h http.Handler) http.Handler {
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, most)
 		if !isText(r.URL) {
-			s.Fail(w, r, newFailure(r, errMalformed))
+			s.Fail(w, r, newFailure(r, errNoText))
 			return
 		}
 		if reads(r.Method) {
