@@ -51,19 +51,26 @@ func (h *house) belongings(boss *desk) map[string][2]string {
 		return err
 	})
 	app := boss.post("/admin/clients", "name", "Nord App", "website", "nord", "kind", "confidential", "redirect_uris", "https://app.example/back")
-	crowd := boss.upload("/admin/incidents", "", "name", "24 November", "website", "nord")
 	boss.act("/admin/integrations", "name", "ERP", "grant.customers.view", "on", "current_password", bossWord)
+	incident := boss.upload("/admin/incidents", "", "name", "a leak in the north", "website", "nord")
+	passkey := db.NewID()
+	h.write(func(ctx context.Context, tx *db.Tx) error {
+		_, err := tx.Exec(ctx, `INSERT INTO admin_passkeys (id, admin_id, rp_id, credential_id, user_handle, public_key, sign_count, synced, name, created_at)
+			VALUES ($1, $2, 'nord.example', $3, $3, $3, 0, FALSE, 'Key ring', 0)`, passkey, theirAdmin.ID, []byte("credential"))
+		return err
+	})
 	number := func(n int64) string { return fmt.Sprint(n) }
 	return map[string][2]string{
-		"/admin/customers/":       {number(theirs.ID), "999"},
-		"/admin/letters/":         {h.letters()[0].ID.String(), nothing},
-		"/admin/stores/websites/": {number(h.nord), "999"},
-		"/admin/stores/views/":    {number(h.snapshot().ViewsOf(h.nord)[0].ID), "999"},
-		"/admin/administrators/":  {number(theirAdmin.ID), "999"},
-		"/admin/webhooks/":        {hook.String(), nothing},
-		"/admin/integrations/":    {"1", "999"}, // they reach every website, so they are no single one's
-		"/admin/incidents/":       {strings.TrimPrefix(crowd.location, "/admin/incidents/"), "999"},
-		"/admin/clients/":         {madeApp.FindString(app.body), "app_" + nothing},
+		"/admin/customers/":        {number(theirs.ID), "999"},
+		"/admin/letters/":          {h.letters()[0].ID.String(), nothing},
+		"/admin/stores/websites/":  {number(h.nord), "999"},
+		"/admin/stores/views/":     {number(h.snapshot().ViewsOf(h.nord)[0].ID), "999"},
+		"/admin/administrators/":   {number(theirAdmin.ID), "999"},
+		"/admin/webhooks/":         {hook.String(), nothing},
+		"/admin/incidents/":        {strings.TrimPrefix(incident.location, "/admin/incidents/"), "999"},
+		"/admin/account/passkeys/": {passkey.String(), nothing},
+		"/admin/integrations/":     {"1", "999"}, // they reach every website, so they are no single one's
+		"/admin/clients/":          {madeApp.FindString(app.body), "app_" + nothing},
 	}
 }
 
@@ -94,7 +101,7 @@ func TestAdministratorOfOneWebsiteCannotNameAnythingOfAnother(t *testing.T) {
 				continue
 			}
 			ask := func(name string) page {
-				address := placeholder.ReplaceAllString(strings.Replace(path, "{delivery}", nothing, 1), name)
+				address := placeholder.ReplaceAllString(strings.NewReplacer("{delivery}", nothing, "{report}", "report.csv").Replace(path), name)
 				if method == http.MethodGet {
 					return desk.get(address)
 				}
@@ -120,7 +127,7 @@ func (h *house) everything() (state string) {
 	h.t.Helper()
 	h.write(func(ctx context.Context, tx *db.Tx) error {
 		for _, count := range []string{`SELECT COUNT(*) FROM audit`, `SELECT COUNT(*) FROM letters`, `SELECT SUM(token_generation + session_generation) FROM customers`,
-			`SELECT COUNT(*) FROM webhooks`, `SELECT COUNT(*) FROM integrations`, `SELECT COUNT(*) FROM oauth2_clients`, `SELECT version FROM shop_version`,
+			`SELECT COUNT(*) FROM webhooks`, `SELECT COUNT(*) FROM admin_passkeys`, `SELECT COUNT(*) FROM integrations`, `SELECT COUNT(*) FROM oauth2_clients`, `SELECT version FROM shop_version`,
 			`SELECT SUM(session_generation) FROM admins`} {
 			var n int64
 			if err := tx.Row(ctx, count).Scan(&n); err != nil {
