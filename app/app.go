@@ -4,7 +4,8 @@
 //   - What cannot work, or would not be safe, stops the start in one plain sentence that says the way out: a wrong key, a
 //     plain-http base URL outside --dev, a mail server's address that cannot be right, a port or a database file that is
 //     in use. Nothing is served half configured.
-//   - A server that is asked to stop takes no new connections, finishes the requests under way for up to StopWithin,
+//   - A server that is asked to stop says so on /readyz and goes on serving for Drain, so that proxies turn to its neighbours
+//     first. Then it takes no new connections, finishes the requests under way for up to StopWithin,
 //     then lets the letters under way end, and only then closes the database.
 //   - A node that cannot do its work says so: /readyz looks at the database, the schema and the mail queue. /healthz says
 //     only that the process answers.
@@ -55,6 +56,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	Hash           secret.Params // the zero value is secret.DefaultParams
 	HashSlots      int           // passwords hashed at once; 0 is the number of cores
+	Drain          time.Duration // how long to go on serving, not ready, once asked to stop
 	NoMigrate      bool          // leave the schema to "rekey migrate"
 	ReplaceKey     bool          // go on with a key that is not the remembered one
 
@@ -207,6 +209,13 @@ func (s *server) run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	s.stopping.Store(true)
+	if err == nil && s.Drain > 0 {
+		s.Log.Info("stopping: not ready any more, and serving who still comes", "for", s.Drain)
+		select {
+		case <-time.After(s.Drain):
+		case err = <-failed:
+		}
+	}
 	s.Log.Info("stopping: finishing the requests under way")
 	stop(servers)
 	stopBackground()

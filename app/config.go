@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/secret"
@@ -20,6 +21,9 @@ const (
 	maxHashMemory = 256 * 1024 // KiB
 	maxHashTime   = 16
 )
+
+// maxDrain bounds what a mistyped --drain costs: service managers kill who stays much longer.
+const maxDrain = 5 * time.Minute
 
 // check refuses what contradicts itself or is not safe, before anything is opened.
 func (c *Config) check() error {
@@ -34,6 +38,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("passwords must be hashed with at least %d MiB and %d passes (OWASP); less needs --dev", floor.Memory/1024, floor.Time)
 	case c.Hash.Memory < 8 || c.Hash.Time < 1 || c.Hash.Memory > maxHashMemory || c.Hash.Time > maxHashTime:
 		return fmt.Errorf("--hash-memory is at most %d (MiB) and --hash-time at most %d", maxHashMemory/1024, maxHashTime)
+	case c.Drain < 0 || c.Drain > maxDrain:
+		return fmt.Errorf("--drain is at most %s, and at least 0s", maxDrain)
 	case c.HashSlots < 0 || c.MailWorkers < 0:
 		return errors.New("--hash-slots and --mail-workers cannot be negative")
 	}
