@@ -180,3 +180,9 @@ func firstOf(errs ...error) error {
 	}
 	return nil
 }
+
+// EndAll ends every session, link and token of every administrator, on every node.
+func EndAll(ctx context.Context, tx *db.Tx) error {
+	_, err := tx.Exec(ctx, "UPDATE admins SET session_generation = session_generation + 1")
+	return err
+}

@@ -48,6 +48,7 @@ const (
 	CustomerDeleted   = "customer.deleted"
 	CustomersImported = "customers.imported"
 	BreachedImported  = "breached_passwords.imported"
+	StoreRestored     = "store.restored" // from a backup: all that was issued before has ended
 	BreachedRemoved   = "breached_passwords.removed"
 	SettingChanged    = "setting.changed"
 	WebsiteCreated    = "website.created"
@@ -95,7 +96,7 @@ const (
 func Actions() []string {
 	return []string{ResetRequested, ResetSentByStore, ResetLimited, LinkOpened, CodeTyped, ResetCompleted, PasswordChanged, SessionStarted,
 		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, SignInCodeRequested, SignedInByLetter, CodeRefused, Unlocked, TokenIssued, TokensRevoked, Registered,
-		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, BreachedImported, BreachedRemoved, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
+		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, BreachedImported, BreachedRemoved, StoreRestored, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
 		PasskeyAdded, PasskeyRemoved, PasskeyRefused,
 		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, AdminResetAsked, AdminReset, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
 		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientChanged, ClientDeleted, IntegrationChanged,

@@ -33,6 +33,7 @@ var actions = map[string]string{
 	audit.CustomerUpdated:   "Customer changed",
 	audit.CustomerDeleted:   "Customer deleted",
 	audit.CustomersImported: "Customers imported",
+	audit.StoreRestored:     "Store restored from a backup; everybody signed out",
 	audit.BreachedImported:  "List of breached passwords imported",
 	audit.BreachedRemoved:   "List of breached passwords removed",
 	audit.SettingChanged:    "Setting changed",

@@ -114,3 +114,9 @@ func SweepEmailChanges(ctx context.Context, tx *db.Tx, most int) (int64, error) 
 	return tx.Exec(ctx, `DELETE FROM email_changes WHERE id IN (SELECT id FROM email_changes WHERE expires_at < $1 LIMIT $2`+
 		tx.SkipLocked()+`)`, db.Micro(now), most)
 }
+
+// EndEmailChanges ends every change of an address that is under way.
+func EndEmailChanges(ctx context.Context, tx *db.Tx) error {
+	_, err := tx.Exec(ctx, "DELETE FROM email_changes")
+	return err
+}

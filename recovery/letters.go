@@ -47,7 +47,7 @@ func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Co
 				return err
 			}
 		}
-		alive, err := s.putLink(ctx, tx, letter.ID, v, c, letter.ExpiresAt)
+		alive, err := s.putLink(ctx, tx, letter, v, c)
 		if err == nil && !alive {
 			return mail.NotNeeded("its link was used already, or the password has been changed since")
 		}

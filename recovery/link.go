@@ -9,6 +9,7 @@ import (
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/limit"
+	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/signin"
@@ -29,15 +30,16 @@ func (s *Service) linkSecret(letterID db.ID) secret.Text {
 }
 
 // putLink makes the link of a letter, once, and ends the oldest ones beyond MaxLive. It answers whether the link is still
-// worth sending: a retried letter may find its link used, or the password changed.
-func (s *Service) putLink(ctx context.Context, tx *db.Tx, letterID db.ID, v *shop.View, c customer.Customer, expires time.Time) (alive bool, err error) {
+// worth sending: a retried letter may find its link used, or the password changed. A link is as old as its letter, so that what
+// was asked for before a cut of the website is dead also when it is written after it.
+func (s *Service) putLink(ctx context.Context, tx *db.Tx, letter mail.Letter, v *shop.View, c customer.Customer) (alive bool, err error) {
 	now, err := tx.Now(ctx)
 	if err != nil {
 		return false, err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO links (id, secret_hash, customer_id, website_id, store_view_id, generation, created_at, expires_at)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT (id) DO NOTHING`, letterID, secret.Digest(s.linkSecret(letterID)), c.ID,
-		c.WebsiteID, v.ID, c.LinkGeneration, db.Micro(now), db.Micro(expires))
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT (id) DO NOTHING`, letter.ID, secret.Digest(s.linkSecret(letter.ID)), c.ID,
+		c.WebsiteID, v.ID, c.LinkGeneration, db.Micro(letter.CreatedAt), db.Micro(letter.ExpiresAt))
 	if err != nil {
 		return false, err
 	}
@@ -48,7 +50,7 @@ func (s *Service) putLink(ctx context.Context, tx *db.Tx, letterID db.ID, v *sho
 		return false, err
 	}
 	var n int
-	err = tx.Row(ctx, "SELECT COUNT(*)"+fromLinks+" WHERE "+live+" AND l.id = $2", db.Micro(now), letterID).Scan(&n)
+	err = tx.Row(ctx, "SELECT COUNT(*)"+fromLinks+" WHERE "+live+" AND l.id = $2", db.Micro(now), letter.ID).Scan(&n)
 	return n == 1, err
 }
 

@@ -20,3 +20,16 @@ func (c *migrateCommand) Run(ctx context.Context, sh shell) error {
 		return nil
 	})
 }
+
+type restoredCommand struct{ place }
+
+// Run ends what a backup has brought back to life.
+func (c *restoredCommand) Run(ctx context.Context, sh shell) error {
+	return c.change(ctx, func(h *app.House) error {
+		if err := h.Restored(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintln(sh.out, "Every session, token, link and code that was issued before has ended, for customers and administrators.")
+		return nil
+	})
+}
