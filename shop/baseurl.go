@@ -81,7 +81,10 @@ func (b baseURL) answersTo(header string) bool {
 	if h, p, err := net.SplitHostPort(host); err == nil {
 		host, port = h, p
 	}
-	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".")
+	if inner, ok := strings.CutPrefix(host, "["); ok && strings.Contains(inner, ":") {
+		host = strings.TrimSuffix(inner, "]") // an IPv6 address without a port
+	}
+	host = strings.TrimSuffix(host, ".")
 	if host != b.host {
 		return false
 	}
