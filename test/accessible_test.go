@@ -101,7 +101,7 @@ func eachScene(t *testing.T, f func(t *testing.T, st *stage, sc scene)) {
 	t.Helper()
 	whole(t)
 	st := newStage(t, dbtest.SQLite)
-	for _, sc := range slices.Concat(allStorefrontScenes(), passkeyScenes, allConsoleScenes()) {
+	for _, sc := range slices.Concat(allStorefrontScenes(), passkeyScenes, allConsoleScenes(), passkeyConsoleScenes) {
 		t.Run(sc.name, func(t *testing.T) { f(t, st, sc) })
 	}
 }

@@ -79,6 +79,11 @@ func TestDrawEveryPage(t *testing.T) {
 			}
 		})
 	}
+	album.chapter("passkeys-console", func(_ *testing.T, draw drawing) {
+		for _, sc := range passkeyConsoleScenes {
+			draw(sc.name, func(b *tab) { sc.show(passkeys, b) })
+		}
+	})
 	album.chapter("mailbox", func(t *testing.T, draw drawing) {
 		draw("list", func(b *tab) { b.visit(d.mailbox) })
 		draw("letter", func(b *tab) { b.visit(d.mailbox + "/messages/" + d.letters()[0].ID) })
