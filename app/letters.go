@@ -47,7 +47,6 @@ func boxAddress(box *mailbox.Mailbox) string { return "smtp://" + box.SMTPAddr()
 // Worker makes a mail worker that can write every kind of letter.
 func (h *House) Worker(transport *mail.Transport, log *slog.Logger) *mail.Worker {
 	composers := maps.Clone(h.Customers.Composers())
-	maps.Copy(composers, h.SignIn.Composers())
 	maps.Copy(composers, h.Recovery.Composers())
 	maps.Copy(composers, h.Admins.Composers())
 	return &mail.Worker{DB: h.DB, Composers: composers, Transport: transport, Log: log}

@@ -13,12 +13,14 @@ import (
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/signin"
 )
 
 // Composers returns who writes this package's letters.
 func (s *Service) Composers() map[string]mail.Composer {
 	return map[string]mail.Composer{ForgotLetter: s.composeReset, StoreLetter: s.composeReset, RequiredLetter: s.composeReset,
 		SecureLetter: s.composeReset, ReportLetter: s.composeReport, SignInLetter: s.composeSignIn, SignedOutLetter: s.composeSignedOut, ChangedLetter: s.composeChanged,
+		signin.PasskeyAddedLetter: s.composePasskey, signin.PasskeyRemovedLetter: s.composePasskey,
 		EmailChangeLetter: s.composeEmailChange, EmailNoticeLetter: s.composeEmailNotice, EmailChangedNote: s.composeEmailNotice}
 }
 
@@ -173,6 +175,30 @@ func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.
 	}
 	content.NotYou, content.Object = l.T("letter.password_changed.not_you", "Email", contact), object
 	return content, nil
+}
+
+// composePasskey is the notice of a passkey that came or went, with the way to object.
+func (s *Service) composePasskey(ctx context.Context, letter mail.Letter) (mail.Content, error) {
+	content, err := s.SignIn.ComposePasskey(ctx, letter)
+	if err != nil {
+		return mail.Content{}, err
+	}
+	v, err := s.view(ctx, letter)
+	if err != nil {
+		return mail.Content{}, err
+	}
+	at, err := time.Parse(time.RFC3339Nano, letter.Data["at"])
+	if err != nil {
+		return mail.Content{}, err
+	}
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		c, err := addressee(ctx, tx, letter)
+		if err == nil {
+			content.Object, err = s.putObjection(ctx, tx, v, letter, c, c.Address(), at)
+		}
+		return err
+	})
+	return content, err
 }
 
 func orUnknown(l *lang.Lang, s string) string {

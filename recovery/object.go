@@ -19,7 +19,7 @@ import (
 // Pressed is the form of "It wasn't me".
 type Pressed struct {
 	Sure bool // the box that Objection.Sure asks for
-	Stop bool // the box that puts the new password out of use, where Measures.Stop allows it
+	Stop bool // the box that puts the new password out of use, or removes the new passkey, where Measures allow it
 }
 
 // Object is "It wasn't me", pressed on the page behind a letter's link: it ends what the letter is about, signs everybody out,
@@ -41,7 +41,7 @@ func (s *Service) Object(ctx context.Context, v *shop.View, link secret.Text, p 
 		if ob.Sure && !p.Sure {
 			return fault.Refuse("sure", "objection.sure", "Tick the box to show that you are a person.", nil)
 		}
-		ob.Does.Stop = ob.Does.Stop && p.Stop
+		ob.Does.Stop, ob.Does.Passkey = ob.Does.Stop && p.Stop, ob.Does.Passkey && p.Stop
 		return s.object(ctx, tx, v, &ob, o)
 	})
 	return ob, err
@@ -102,6 +102,9 @@ func (ob Objection) protect(ctx context.Context, tx *db.Tx) (sessions, tokens in
 	if err == nil && ob.Does.Stop {
 		err = customer.RequireNewPasswords(ctx, tx, []int64{c.ID}, false)
 	}
+	if err == nil && ob.Does.Passkey {
+		err = signin.DropPasskey(ctx, tx, c.ID, ob.change)
+	}
 	return sessions, tokens, err
 }
 
@@ -109,7 +112,7 @@ func (ob Objection) protect(ctx context.Context, tx *db.Tx) (sessions, tokens in
 func (s *Service) report(ctx context.Context, tx *db.Tx, v *shop.View, ob Objection, sessions, tokens int64, o audit.Origin) error {
 	c := ob.customer
 	detail := map[string]string{"letter": ob.Letter, "sessions": itoa(sessions), "tokens": itoa(tokens)}
-	for name, done := range map[string]bool{"hold_resets": ob.Does.HoldResets, "hold_changes": ob.Does.HoldChanges, "password": ob.Does.Stop} {
+	for name, done := range map[string]bool{"hold_resets": ob.Does.HoldResets, "hold_changes": ob.Does.HoldChanges, "password": ob.Does.Stop, "passkey_removed": ob.Does.Passkey} {
 		if done {
 			detail[name] = "1"
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/signin"
 )
 
 const (
@@ -35,6 +36,7 @@ type Measures struct {
 	HoldChanges bool `json:"hold_changes,omitempty"` // the account keeps its address
 	Mail        bool `json:"mail,omitempty"`         // a link to a new password goes to the owner
 	Stop        bool `json:"stop,omitempty"`         // the password is put out of use; beforehand: may be, if asked for
+	Passkey     bool `json:"passkey,omitempty"`      // the passkey that the letter tells of is removed; beforehand: may be, if asked for
 
 	Until time.Time `json:"until,omitzero"` // of the holds
 }
@@ -193,6 +195,18 @@ func judge(ctx context.Context, tx *db.Tx, ob Objection) (Measures, error) {
 		}
 	case ChangedLetter:
 		known.Stop = known.End && c.HasPassword()
+		if owners {
+			return known, nil
+		}
+	case signin.PasskeyAddedLetter: // whoever added it has shown the password, or a passkey
+		added, err := signin.HasPasskey(ctx, tx, c.ID, ob.change)
+		if err != nil {
+			return Measures{}, err
+		}
+		if owners && added {
+			return Measures{End: true, HoldChanges: true, Mail: true, Passkey: true}, nil
+		}
+	case signin.PasskeyRemovedLetter:
 		if owners {
 			return known, nil
 		}

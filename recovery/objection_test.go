@@ -416,3 +416,35 @@ func TestAnObjectionToAnotherAddress(t *testing.T) {
 		}
 	})
 }
+
+// A stranger who was signed in for a while adds a passkey and stays in by it. The notice takes it away, if its reader asks for that
+// with a box, which programs that press buttons do not tick.
+func TestAnObjectionToAPasskey(t *testing.T) {
+	dbtest.EachAt(t, func(t *testing.T, d *db.DB, _ *dbtest.Clock) {
+		h := fixture.Furnish(t, d)
+		for _, row := range []struct {
+			email string
+			stop  bool
+		}{{"camille@lune.test", false}, {"theo@lune.test", true}} {
+			c := h.Customer("lune_en", row.email)
+			device := h.Passkey("lune_en", c.Email, "Phone")
+			stranger, err := h.ByPasskey("lune_en", device)
+			if err != nil {
+				t.Fatal(err)
+			}
+			notice := wasntMe(t, h, "passkey")
+			if does := press(t, h, notice, recovery.Pressed{Stop: row.stop}); does.Passkey != row.stop || does.Stop || !does.Mail || !does.HoldChanges {
+				t.Errorf("it did %+v", does)
+			}
+			if _, err := h.SignIn.Check(ctx, h.View("lune_en"), stranger.Secret); !fault.Is(err, fault.Unauthenticated) {
+				t.Errorf("the stranger's session: %v", err)
+			}
+			if _, err := h.ByPasskey("lune_en", device); (err == nil) == row.stop {
+				t.Errorf("the passkey, stopped %v: %v", row.stop, err)
+			}
+			if got := subjects(h); !strings.Contains(got, c.Email+": Set a new password") {
+				t.Errorf("the owner is not sent a link: %s", got)
+			}
+		}
+	})
+}

@@ -11,14 +11,9 @@ import (
 	"github.com/rekeyhq/rekey/secret"
 )
 
-// Composers returns who writes this package's letters.
-func (s *Service) Composers() map[string]mail.Composer {
-	return map[string]mail.Composer{PasskeyAddedLetter: s.composePasskey, PasskeyRemovedLetter: s.composePasskey}
-}
-
-// composePasskey tells the owner that a passkey came or went. It carries no link that acts by itself, only the way to the page
-// where one asks for a new password: recovering by letter takes all passkeys away.
-func (s *Service) composePasskey(ctx context.Context, letter mail.Letter) (mail.Content, error) {
+// ComposePasskey tells the owner that a passkey came or went. It carries no link that acts by itself, only the way to the page
+// where one asks for a new password: recovering by letter takes all passkeys away. Recovery adds the one where one objects.
+func (s *Service) ComposePasskey(ctx context.Context, letter mail.Letter) (mail.Content, error) {
 	snap, err := s.Shop.Load(ctx)
 	if err != nil {
 		return mail.Content{}, err

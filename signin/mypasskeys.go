@@ -174,6 +174,19 @@ func (s *Service) RemovePasskey(ctx context.Context, v *shop.View, who Signed, i
 	})
 }
 
+// HasPasskey tells whether a customer has this passkey, still.
+func HasPasskey(ctx context.Context, tx *db.Tx, customerID int64, id db.ID) (bool, error) {
+	var n int
+	err := tx.Row(ctx, "SELECT COUNT(*) FROM passkeys WHERE id = $1 AND customer_id = $2", id, customerID).Scan(&n)
+	return n == 1, err
+}
+
+// DropPasskey takes one passkey away from a customer who says that it is not theirs.
+func DropPasskey(ctx context.Context, tx *db.Tx, customerID int64, id db.ID) error {
+	_, err := tx.Exec(ctx, "DELETE FROM passkeys WHERE id = $1 AND customer_id = $2", id, customerID)
+	return err
+}
+
 // passkeyName judges the name of a passkey.
 func passkeyName(name string) (string, error) {
 	name = strings.TrimSpace(name)
@@ -193,7 +206,7 @@ func (s *Service) tellPasskey(ctx context.Context, tx *db.Tx, v *shop.View, c cu
 		return err
 	}
 	_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: letter, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID,
-		Data: map[string]string{"passkey": p.Name, "at": now.Format(time.RFC3339Nano), "place": o.Place(), "browser": o.Browser()}})
+		Data: map[string]string{"passkey": p.Name, "change": p.ID.String(), "at": now.Format(time.RFC3339Nano), "place": o.Place(), "browser": o.Browser()}})
 	if err != nil {
 		return err
 	}

@@ -65,19 +65,19 @@ func (c *call) objection(ob recovery.Objection) objectionForm {
 	p := objectionForm{page: c.page("storefront.objection.title", objectionPath), ListTitle: c.L.T("storefront.objection.will")}
 	p.Intro = []string{c.L.T("storefront.objection."+ob.Letter, "Date", c.when(ob.SentAt), "Store", c.view.StoreName())}
 	does := ob.Does
-	does.Stop = false // only when its box is ticked
+	does.Stop, does.Passkey = false, false // only when its box is ticked
 	p.List = c.measures("storefront.objection.will_do.", does, "Span", c.L.Span(ob.Hold))
 	if ob.Does.End && !ob.Does.Stop {
 		p.List = append(p.List, c.L.T("storefront.objection.will_do.stays"))
 	}
 	p.Form = c.form(p.page, objectionPost, "storefront.objection.submit")
 	for _, one := range []struct {
-		asked bool
-		id    string
-	}{{ob.Does.Stop, "stop"}, {ob.Sure, "sure"}} {
+		asked   bool
+		id, key string
+	}{{ob.Does.Stop, "stop", "stop"}, {ob.Does.Passkey, "stop", "passkey"}, {ob.Sure, "sure", "sure"}} {
 		if one.asked {
-			p.Form.Ticks = append(p.Form.Ticks, tick{ID: one.id, Label: c.L.T("storefront.objection." + one.id),
-				Hint: &described{ID: one.id + "-hint", Text: c.L.T("storefront.objection." + one.id + "_hint")}})
+			p.Form.Ticks = append(p.Form.Ticks, tick{ID: one.id, Label: c.L.T("storefront.objection." + one.key),
+				Hint: &described{ID: one.id + "-hint", Text: c.L.T("storefront.objection." + one.key + "_hint")}})
 		}
 	}
 	p.After = []string{c.L.T("storefront.objection.nothing")}
@@ -115,7 +115,7 @@ func (c *call) measures(keys string, m recovery.Measures, args ...any) (said []s
 		done bool
 		key  string
 	}{
-		{m.Cancel, "cancel"}, {m.End, "links"}, {m.End, "signed_out"}, {m.Stop, "stop"}, {m.Mail, "mail"},
+		{m.Cancel, "cancel"}, {m.End, "links"}, {m.End, "signed_out"}, {m.Stop, "stop"}, {m.Passkey, "passkey"}, {m.Mail, "mail"},
 		{m.HoldResets, "hold_resets"}, {m.HoldChanges, "hold_changes"}, {true, "told"},
 	} {
 		if one.done {

@@ -56,7 +56,6 @@ func open(t *testing.T, d *db.DB) *street {
 	links := &recovery.Service{DB: d, Shop: s.shop, Hasher: s.hasher, Key: key, SignIn: sessions}
 	s.letters = links.Composers()
 	maps.Copy(s.letters, accounts.Composers())
-	maps.Copy(s.letters, sessions.Composers())
 	door := &storefront.Storefront{Shop: s.shop, Customers: accounts, SignIn: sessions, Recovery: links, Puzzles: &puzzle.Service{DB: d, Key: key}, Connect: &token.OAuth2{DB: d, Key: key}, Log: log}
 	if err := door.Prepare(); err != nil {
 		t.Fatal(err)
