@@ -50,7 +50,7 @@ scripts/lint.sh
 
 say 'tests on both engines'
 status=0
-go run ./test/withpostgres go test -vet=off -timeout 20m ./... 2>&1 | tee "$log" || status=1
+go run ./test/withpostgres go test -vet=off -timeout 60m ./... 2>&1 | tee "$log" || status=1
 
 # Under the race detector SQLite alone takes minutes to build, so this is what has no database below it; "make race" goes
 # through everything.
