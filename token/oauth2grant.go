@@ -231,11 +231,12 @@ func (s *OAuth2) give(ctx context.Context, tx *db.Tx, v *shop.View, c Client, r 
 	return g, nil
 }
 
-// trim keeps a family small: the last few access tokens, and the last spent refresh tokens.
+// trim keeps a family small: the last few access tokens, and the last spent refresh tokens. Racing refreshes trim one family
+// at once; what another is about to delete is left to it, since waiting for each other's rows would end in a circle.
 func trim(ctx context.Context, tx *db.Tx, family db.ID) error {
 	for kind, keep := range map[string]int{OAuthAccess: 5, OAuthRefresh: spentKept} {
-		_, err := tx.Exec(ctx, `DELETE FROM tokens WHERE id IN
-			(SELECT id FROM tokens WHERE family = $1 AND kind = $2 ORDER BY id DESC LIMIT 1000 OFFSET $3)`, family, kind, keep)
+		_, err := tx.Exec(ctx, `DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE id IN
+			(SELECT id FROM tokens WHERE family = $1 AND kind = $2 ORDER BY id DESC LIMIT 1000 OFFSET $3)`+tx.SkipLocked()+`)`, family, kind, keep)
 		if err != nil {
 			return err
 		}
