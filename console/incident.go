@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -66,8 +67,8 @@ func (c *call) incidentPage() (p incidentPage, err error) {
 	if i.State != incident.Draft {
 		p.Phase = phaseWords(i)
 		p.Ended = listed([]string{counted(i.Sessions, "session"), counted(i.Tokens, "token"), counted(i.Passwords, "password")})
-		if p.Progress.PerHour > 0 {
-			p.Pace = thousands(int64(p.Progress.PerHour)) + " an hour"
+		if rate := int64(math.Round(p.Progress.PerHour)); rate > 0 {
+			p.Pace = thousands(rate) + " an hour"
 		}
 		if p.Progress.Left > 0 {
 			p.Left = "about " + roughly(p.Progress.Left)

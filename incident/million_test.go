@@ -74,8 +74,9 @@ func TestABreachDayOfACrowdBlocksNobody(t *testing.T) {
 			before, meanwhile := idle[what], busy[what]
 			t.Logf("%-8s idle p50 %v p99 %v; meanwhile p50 %v p99 %v max %v of %d (p50 × %.1f)", what, at(before, 50), at(before, 99), at(meanwhile, 50),
 				at(meanwhile, 99), meanwhile[len(meanwhile)-1].Round(time.Millisecond), len(meanwhile), float64(at(meanwhile, 50))/float64(at(before, 50)))
-			if at(meanwhile, 99) > 2*time.Second {
-				t.Errorf("%s waits for %v", what, at(meanwhile, 99))
+			// Not a time, which is the machine's: who had to wait for more than a batch and its rest would get through less often.
+			if len(meanwhile) < n/treatBatch {
+				t.Errorf("%s was answered %d times while %d batches were treated", what, len(meanwhile), n/treatBatch)
 			}
 		}
 	})

@@ -38,13 +38,20 @@ func (i Incident) Progress(now time.Time) Progress {
 	if i.State != Running || i.pacedAt.IsZero() {
 		return p
 	}
-	since := now.Sub(i.pacedAt)
-	if did := p.Done - i.pacedFrom; did > 0 && since > 0 {
-		p.PerHour = float64(did) / since.Hours()
-		p.Left = time.Duration(float64(p.Of-p.Done) / p.PerHour * float64(time.Hour))
+	since, did := now.Sub(i.pacedAt).Hours(), p.Done-i.pacedFrom
+	switch {
+	case i.Phase == Writing:
+		// The first letters go at once, and a slow pace is between two of them most of the time: only where even the next letter
+		// would come too late is the pace another one than was chosen.
+		p.PerHour = float64(i.Measures.PerHour)
+		if since > 0 {
+			p.PerHour = min(p.PerHour, float64(did+1)/since)
+		}
+	case did > 0 && since > 0:
+		p.PerHour = float64(did) / since
 	}
-	if i.Phase == Writing {
-		p.Left = pace(p.Of-p.Done, i.Measures.PerHour)
+	if p.PerHour > 0 {
+		p.Left = time.Duration(float64(p.Of-p.Done) / p.PerHour * float64(time.Hour))
 	}
 	return p
 }

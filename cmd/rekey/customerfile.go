@@ -22,15 +22,11 @@ type customerImport struct {
 
 // Run reads the file.
 func (c *customerImport) Run(ctx context.Context, sh shell) error {
-	file := sh.in
-	if c.File != "-" {
-		f, err := os.Open(c.File)
-		if err != nil {
-			return fmt.Errorf("the file cannot be read: %w", err)
-		}
-		defer f.Close()
-		file = f
+	file, err := sh.open(c.File)
+	if err != nil {
+		return err
 	}
+	defer file.Close()
 	return c.change(ctx, func(h *app.House) error {
 		progress := newProgress(sh, "customers")
 		report, err := h.Customers.Import(ctx, file, customer.ImportOptions{DryRun: c.DryRun}, progress.to)

@@ -57,6 +57,18 @@ type shell struct {
 	out, err io.Writer
 }
 
+// open gives the file that an import reads; - is standard input.
+func (sh shell) open(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(sh.in), nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("the file cannot be read: %w", err)
+	}
+	return f, nil
+}
+
 func main() {
 	os.Exit(run(os.Args[1:], shell{os.Stdin, os.Stdout, os.Stderr}))
 }

@@ -44,15 +44,11 @@ func breachedFacts(path string, f breached.Facts, imported string) breachedRow {
 
 // Run makes the list. The server may run meanwhile.
 func (c *passwordsImport) Run(ctx context.Context, sh shell) error {
-	file := sh.in
-	if c.File != "-" {
-		f, err := os.Open(c.File)
-		if err != nil {
-			return fmt.Errorf("the file cannot be read: %w", err)
-		}
-		defer f.Close()
-		file = f
+	file, err := sh.open(c.File)
+	if err != nil {
+		return err
 	}
+	defer file.Close()
 	return c.change(ctx, func(h *app.House) error {
 		progress := newProgress(sh, "lines read")
 		report, err := h.ImportBreached(ctx, file, breached.Order{Form: c.Form, LeastCount: c.LeastCount}, func(lines int64, built float64) {
