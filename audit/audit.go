@@ -30,7 +30,7 @@ const (
 	ResetCompleted    = "password_reset.completed"
 	PasswordChanged   = "password.changed"
 	Objected          = "customer.objected"    // "It wasn't me" was pressed in a letter
-	HoldLifted        = "customer.hold_lifted" // by the right password
+	HoldLifted        = "customer.hold_lifted" // by the right password, or a passkey
 	SessionStarted    = "session.started"
 	SessionEnded      = "session.ended"
 	SessionsEnded     = "sessions.ended"

@@ -16,7 +16,7 @@ var actions = map[string]string{
 	audit.ResetCompleted:    "Password changed with a recovery link",
 	audit.PasswordChanged:   "Password changed",
 	audit.Objected:          "“It wasn't me” pressed in a letter",
-	audit.HoldLifted:        "Hold of resets ended by the password",
+	audit.HoldLifted:        "Hold of resets ended by signing in",
 	audit.SessionStarted:    "Customer signed in",
 	audit.SessionEnded:      "Customer signed out",
 	audit.SessionsEnded:     "Customer signed out elsewhere",
@@ -167,7 +167,7 @@ func storyStep(action, outcome string, who audit.Actor, detail map[string]string
 	case audit.Objected:
 		return objected(detail), bad
 	case audit.HoldLifted:
-		return "Knows the password: resets are no longer on hold", good
+		return "Showed the password or a passkey: resets are no longer on hold", good
 	case audit.IncidentTreated:
 		if detail["password"] != "" {
 			return "The store demands a new password" + andEnded(detail), careful
@@ -203,7 +203,8 @@ func storyStep(action, outcome string, who audit.Actor, detail map[string]string
 func objected(detail map[string]string) string {
 	text := "“It wasn't me”, pressed in the letter “" + letterName(detail["letter"]) + "”" + andEnded(detail)
 	for _, one := range []struct{ key, done string }{
-		{"password", "the password was put out of use"}, {"hold_resets", "resets are on hold"}, {"hold_changes", "the address is kept"},
+		{"password", "the password was put out of use"}, {"hold_resets", "resets are on hold"}, {"hold_changes", "the address is kept, with no new passkeys"},
+		{"passkey_removed", "the new passkey was removed"},
 	} {
 		if detail[one.key] != "" {
 			text += "; " + one.done

@@ -10,7 +10,7 @@ import (
 // Held tells whether letters with a link to a new password, asked for by a visitor, are not written now.
 func (c Customer) Held(now time.Time) bool { return c.ResetsHeldUntil.After(now) }
 
-// ChangesHeld tells whether the account cannot be moved to another address now.
+// ChangesHeld tells whether the account cannot be moved to another address now, and takes no new passkeys.
 func (c Customer) ChangesHeld(now time.Time) bool { return c.ChangesHeldUntil.After(now) }
 
 // FindToChange is Find that keeps others from changing the customer until the end of the transaction. Errors: fault NotFound.
@@ -30,7 +30,7 @@ func HoldResets(ctx context.Context, tx *db.Tx, c Customer, until time.Time) err
 	return hold(ctx, tx, "resets_held_until", c.ID, c.ResetsHeldUntil, until)
 }
 
-// HoldChanges is HoldResets for changes of the address.
+// HoldChanges is HoldResets for what would keep the account for somebody who knows its password: another address, a new passkey.
 func HoldChanges(ctx context.Context, tx *db.Tx, c Customer, until time.Time) error {
 	return hold(ctx, tx, "changes_held_until", c.ID, c.ChangesHeldUntil, until)
 }
@@ -43,7 +43,7 @@ func hold(ctx context.Context, tx *db.Tx, column string, id int64, present, unti
 	return err
 }
 
-// LiftResets ends the hold of resets: whoever knows the password needs no protection from letters.
+// LiftResets ends the hold of resets: whoever knows the password, or has a passkey, needs no protection from letters.
 func LiftResets(ctx context.Context, tx *db.Tx, id int64) error {
 	_, err := tx.Exec(ctx, "UPDATE customers SET resets_held_until = NULL WHERE id = $1", id)
 	return err

@@ -33,7 +33,7 @@ type Measures struct {
 	Cancel      bool `json:"cancel,omitempty"`       // that change of the address, and nothing else
 	End         bool `json:"end,omitempty"`          // links and changes under way, sessions, tokens
 	HoldResets  bool `json:"hold_resets,omitempty"`  // visitors' requests send no link to a new password
-	HoldChanges bool `json:"hold_changes,omitempty"` // the account keeps its address
+	HoldChanges bool `json:"hold_changes,omitempty"` // the account keeps its address, and takes no new passkeys
 	Mail        bool `json:"mail,omitempty"`         // a link to a new password goes to the owner
 	Stop        bool `json:"stop,omitempty"`         // the password is put out of use; beforehand: may be, if asked for
 	Passkey     bool `json:"passkey,omitempty"`      // the passkey that the letter tells of is removed; beforehand: may be, if asked for

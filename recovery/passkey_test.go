@@ -4,13 +4,18 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/rekeyhq/rekey/admin"
+	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/db/dbtest"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/signin"
 	"github.com/rekeyhq/rekey/test/fixture"
 )
@@ -157,6 +162,154 @@ func TestAPasskeyShownInAnEndedSessionSetsNoPassword(t *testing.T) {
 		}
 		if _, err := signIn(h, c.Email, fixture.Password); err != nil {
 			t.Errorf("the old password: %v", err)
+		}
+	})
+}
+
+// Promise: whoever knows the password when the owner says "It wasn't me" cannot stay in by a passkey of their own. Asking for one and
+// adding one are refused, also one that was asked for before; removing is not. What ends the hold of the address ends this one.
+func TestItWasntMeHoldsNewPasskeys(t *testing.T) {
+	dbtest.EachAt(t, func(t *testing.T, d *db.DB, clock *dbtest.Clock) {
+		h := fixture.Furnish(t, d)
+		v := h.View("lune_en")
+		held := func(err error) bool {
+			f, ok := fault.As(err)
+			return ok && f.Kind == fault.Conflict && f.Key == signin.PasskeysHeld
+		}
+		for _, row := range []struct {
+			email string
+			end   func(c customer.Customer) error
+			why   string
+		}{
+			{"camille@lune.test", func(customer.Customer) error { clock.Advance(time.Hour); return nil }, "time"},
+			{"theo@lune.test", func(c customer.Customer) error {
+				return h.SignIn.Unlock(ctx, admin.CommandLine(admin.UnlockCustomer), c.ID, audit.Origin{})
+			}, "Unlock"},
+			{"noor@lune.test", func(customer.Customer) error {
+				all := links(h.Letters())
+				return complete(h, "lune_en", all[len(all)-1], fixture.Password+"-2")
+			}, "a recovery by letter"},
+		} {
+			c := h.Customer("lune_en", row.email)
+			h.Passkey("lune_en", c.Email, "A stranger's")
+			notice := wasntMe(t, h, "passkey was added")
+			if does := press(t, h, notice, recovery.Pressed{Stop: true}); !does.Passkey || !does.HoldChanges {
+				t.Fatalf("it did %+v", does)
+			}
+			signed := func(password string) signin.Signed {
+				t.Helper()
+				opened, err := signIn(h, c.Email, password)
+				if err != nil {
+					t.Fatal(err)
+				}
+				who, err := h.SignIn.Check(ctx, v, opened.Secret)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return who
+			}
+			stranger := signed(fixture.Password) // who has added one knows the password, or has another passkey
+			if _, err := h.SignIn.AskNewPasskey(ctx, v, stranger); !held(err) {
+				t.Errorf("%s: asking for a passkey: %v", row.why, err)
+			}
+			h.Write(func(ctx context.Context, tx *db.Tx) error { return customer.LiftHolds(ctx, tx, c.ID) })
+			stranger.Customer = h.Find(c.ID)
+			asked, err := h.SignIn.AskNewPasskey(ctx, v, stranger)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.Write(func(ctx context.Context, tx *db.Tx) error {
+				return customer.HoldChanges(ctx, tx, h.Find(c.ID), clock.Now().Add(time.Hour))
+			})
+			answer := signin.Answer{Ticket: asked.Ticket, Response: fixture.NewDevice(t, "lune.test", "https://lune.test").Make(asked.Options)}
+			if err := h.SignIn.AddPasskey(ctx, v, stranger, answer, "Another", fixture.Origin); !held(err) {
+				t.Errorf("%s: adding one that was asked for before: %v", row.why, err)
+			}
+			if !h.Find(c.ID).ChangesHeld(clock.Now()) {
+				t.Errorf("%s: the password ends the hold", row.why)
+			}
+			if err := row.end(c); err != nil {
+				t.Fatal(err)
+			}
+			password := fixture.Password
+			if row.why == "a recovery by letter" {
+				password += "-2"
+			}
+			if _, err := h.SignIn.AskNewPasskey(ctx, v, signed(password)); err != nil {
+				t.Errorf("after %s: %v", row.why, err)
+			}
+		}
+	})
+}
+
+// Promise: a passkey keeps its owner out of the hold of resets, as the password does; it moves no address and adds no other passkey
+// during the hold of those, and it can be removed.
+func TestAPasskeyEndsTheHoldOfResetsOnly(t *testing.T) {
+	dbtest.EachAt(t, func(t *testing.T, d *db.DB, clock *dbtest.Clock) {
+		h := fixture.Furnish(t, d)
+		v := h.View("lune_en")
+		h.Set(shop.MinTimeBetweenResets, "0")
+		c := h.Customer("lune_en", "camille@lune.test")
+		phone := h.Passkey("lune_en", c.Email, "Phone")
+		hold := func() {
+			h.Write(func(ctx context.Context, tx *db.Tx) error {
+				until, now := clock.Now().Add(time.Hour), h.Find(c.ID)
+				if err := customer.HoldResets(ctx, tx, now, until); err != nil {
+					return err
+				}
+				return customer.HoldChanges(ctx, tx, now, until)
+			})
+		}
+		lifted := func() (n int) {
+			h.Read(func(ctx context.Context, tx *db.Tx) error {
+				all, _, err := audit.List(ctx, tx, audit.Query{Action: audit.HoldLifted, CustomerID: c.ID, Limit: 9})
+				n = len(all)
+				return err
+			})
+			return n
+		}
+		ask(t, h, c.Email)
+		press(t, h, wasntMe(t, h, "Reset your"), recovery.Pressed{})
+		if !h.Find(c.ID).Held(clock.Now()) {
+			t.Fatal("nothing is held")
+		}
+		broken := *phone
+		broken.Site.Origin = "https://evil.test"
+		if _, err := h.ByPasskey("lune_en", &broken); err == nil || !h.Find(c.ID).Held(clock.Now()) {
+			t.Errorf("a passkey that is refused ends the hold: %v", err)
+		}
+		opened, err := h.ByPasskey("lune_en", phone)
+		if err != nil || h.Find(c.ID).Held(clock.Now()) || lifted() != 1 {
+			t.Fatalf("signed in by passkey, and still held: %v, %d in the audit", err, lifted())
+		}
+		ask(t, h, c.Email)
+		if got := subjects(h); !strings.Contains(got, c.Email+": Reset your") {
+			t.Errorf("the next letter does not come:\n%s", got)
+		}
+
+		hold() // and showing it once more, in the session
+		signed, err := h.SignIn.Check(ctx, v, opened.Secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked, _, err := h.SignIn.AskOwner(ctx, v, signed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		phone.Passkey.Counter++
+		if err := h.SignIn.ConfirmByPasskey(ctx, v, signed, signin.Answer{Ticket: asked.Ticket, Response: phone.Use(asked.Options)}, fixture.Origin); err != nil {
+			t.Fatal(err)
+		}
+		if now := h.Find(c.ID); now.Held(clock.Now()) || !now.ChangesHeld(clock.Now()) || lifted() != 2 {
+			t.Errorf("confirmed by passkey: resets held %v, address held %v, %d in the audit", now.Held(clock.Now()), now.ChangesHeld(clock.Now()), lifted())
+		}
+		var mine []signin.Passkey
+		h.Read(func(ctx context.Context, tx *db.Tx) (err error) {
+			mine, err = signin.Passkeys(ctx, tx, c.ID)
+			return err
+		})
+		if err := h.SignIn.RemovePasskey(ctx, v, signed, mine[0].ID, fixture.Origin); err != nil {
+			t.Errorf("removing during the hold: %v", err)
 		}
 	})
 }

@@ -174,7 +174,7 @@ var passwordSettings = []Setting{
 	{
 		// With the few holds of a day that recovery allows, the longest still leaves hours in which a letter is written.
 		Path: ObjectionHold, Label: "Hold Resets After “It wasn't me”",
-		Help:    "How long, after somebody has pressed “It wasn't me” in a letter, further requests for a new password send none. Nobody sees a difference; the customer's password, and Reset Password here, go on working. Use 0 to disable.",
+		Help:    "How long, after somebody has pressed “It wasn't me” in a letter, further requests for a new password send none. Nobody sees a difference; the customer's password, and Reset Password here, go on working. Where somebody else may know the password, the account also keeps its address and takes no new passkeys for as long. Use 0 to disable.",
 		Section: customerConfiguration, Group: passwordOptions,
 		Type: Time, Unit: "minutes", Default: "60", Scopes: untilWebsites, Min: 0, Max: 6 * hour,
 	},

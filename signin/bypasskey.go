@@ -172,7 +172,8 @@ func (s *Service) refuse(ctx context.Context, v *shop.View, c customer.Customer,
 	return refusedPasskey()
 }
 
-// accept uses the challenge up, remembers the passkey's use and returns its owner as they stand now. A passkey that was removed
+// accept uses the challenge up, remembers the passkey's use, lets letters with a link be written again as the password does, and
+// returns its owner as they stand now. A passkey that was removed
 // meanwhile, or whose count another answer has overtaken, is refused, and so is one of an account that is disabled, of another
 // website, not confirmed, or from which the store demands a new password.
 func (a answered) accept(ctx context.Context, tx *db.Tx, v *shop.View, o audit.Origin) (customer.Customer, error) {
@@ -194,6 +195,9 @@ func (a answered) accept(ctx context.Context, tx *db.Tx, v *shop.View, o audit.O
 	}
 	if n == 0 || err != nil || !c.Active || !c.Confirmed() || c.WebsiteID != v.WebsiteID || c.VoidHash() != "" {
 		return customer.Customer{}, refusedPasskey()
+	}
+	if err := LiftHold(ctx, tx, c, o); err != nil {
+		return customer.Customer{}, err
 	}
 	return c, limit.Refund(ctx, tx, a.client, o.Network())
 }

@@ -25,7 +25,7 @@ const (
 const maxPasskeyName = 60
 
 // AskNewPasskey asks the browser of a customer who has just shown who they are for a new passkey. Errors: fault Forbidden without
-// that; Conflict when the account has MaxPasskeys; NotFound where the store view takes none.
+// that; Conflict when the account has MaxPasskeys, or is held after "It wasn't me"; NotFound where the store view takes none.
 func (s *Service) AskNewPasskey(ctx context.Context, v *shop.View, who Signed) (Ask, error) {
 	party, ok := s.party(v)
 	if !ok {
@@ -36,14 +36,13 @@ func (s *Service) AskNewPasskey(ctx context.Context, v *shop.View, who Signed) (
 	}
 	var mine []Passkey
 	err := s.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		mine, err = Passkeys(ctx, tx, who.Customer.ID)
-		return err
+		if mine, err = Passkeys(ctx, tx, who.Customer.ID); err != nil {
+			return err
+		}
+		return mayAdd(ctx, tx, who.Customer, mine)
 	})
 	if err != nil {
 		return Ask{}, err
-	}
-	if len(mine) >= MaxPasskeys {
-		return Ask{}, tooMany()
 	}
 	challenge, ticket, err := s.challenge(ctx, question{act: toAdd, party: party, website: v.WebsiteID, session: who.Session.ID})
 	if err != nil {
@@ -57,9 +56,23 @@ func noPasskeys() error {
 	return fault.New(fault.NotFound, "not_found", "This store takes no passkeys at this address.")
 }
 
-func tooMany() error {
-	return fault.New(fault.Conflict, "passkey.too_many", "This account has as many passkeys as it can have. Remove one that you no longer use.")
+// mayAdd refuses another passkey to an account that has enough, and to one that is held: whoever knows its password may be somebody
+// else, and would stay in by the passkey. Removing one is not held: the one that must go may be theirs. Errors: fault Conflict.
+func mayAdd(ctx context.Context, tx *db.Tx, c customer.Customer, mine []Passkey) error {
+	now, err := tx.Now(ctx)
+	switch {
+	case err != nil:
+		return err
+	case c.ChangesHeld(now):
+		return fault.New(fault.Conflict, PasskeysHeld, "No passkey can be added to this account for now: somebody said “It wasn't me” in an email about it.")
+	case len(mine) >= MaxPasskeys:
+		return fault.New(fault.Conflict, "passkey.too_many", "This account has as many passkeys as it can have. Remove one that you no longer use.")
+	}
+	return nil
 }
+
+// PasskeysHeld is the key of the fault for an account that takes no passkeys after "It wasn't me".
+const PasskeysHeld = "passkey.held"
 
 // AddPasskey keeps the passkey that a browser made. Passkey, used challenge, notice and audit line commit together. Errors: fault
 // Invalid on "name"; fault Unauthenticated for an answer that is not good; those of AskNewPasskey.
@@ -77,18 +90,22 @@ func (s *Service) AddPasskey(ctx context.Context, v *shop.View, who Signed, a An
 		return err
 	}
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		c, err := customer.FindToChange(ctx, tx, who.Customer.ID) // neither "It wasn't me" nor another passkey comes between
+		if err != nil {
+			return err
+		}
 		if err := mustBeProven(ctx, tx, who); err != nil {
 			return err
 		}
 		if err := asked.spend(ctx, tx); err != nil {
 			return err
 		}
-		c, mine, err := s.owned(ctx, tx, who.Customer.ID)
+		mine, err := Passkeys(ctx, tx, c.ID)
 		if err != nil {
 			return err
 		}
-		if len(mine) >= MaxPasskeys {
-			return tooMany()
+		if err := mayAdd(ctx, tx, c, mine); err != nil {
+			return err
 		}
 		owner := s.owner(c, mine)
 		made, err := party.Created(asked.challenge, owner, a.Response)
@@ -111,17 +128,6 @@ func (s *Service) AddPasskey(ctx context.Context, v *shop.View, who Signed, a An
 		}
 		return s.tellPasskey(ctx, tx, v, c, PasskeyAddedLetter, audit.PasskeyAdded, Passkey{ID: id, Name: name}, o)
 	})
-}
-
-// owned reads a customer and their passkeys while nobody else changes them.
-func (s *Service) owned(ctx context.Context, tx *db.Tx, id int64) (customer.Customer, []Passkey, error) {
-	c, err := customer.Find(ctx, tx, id)
-	if err != nil {
-		return c, nil, err
-	}
-	rows, err := tx.Query(ctx, "SELECT "+passkeyColumns+" FROM passkeys WHERE customer_id = $1 ORDER BY id"+tx.ForUpdate(), id)
-	mine, err := db.Collect(rows, err, scanPasskey)
-	return c, mine, err
 }
 
 // FindPasskey returns one of the customer's own passkeys. Errors: fault NotFound.

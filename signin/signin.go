@@ -142,8 +142,8 @@ func (p Proof) Accept(ctx context.Context, tx *db.Tx) error {
 	return nil
 }
 
-// LiftHold ends the hold of resets for a customer who has just signed in by something that no letter gives: "It wasn't me" keeps
-// nobody from their own account.
+// LiftHold ends the hold of resets for a customer who has just shown what no letter gives, the password or a passkey: "It wasn't me"
+// keeps nobody from their own account. What holds the address and new passkeys stays.
 func LiftHold(ctx context.Context, tx *db.Tx, c customer.Customer, o audit.Origin) error {
 	now, err := tx.Now(ctx)
 	if err != nil || !c.Held(now) {

@@ -16,7 +16,8 @@ import (
 // passkeySection lists a customer's passkeys.
 type passkeySection struct {
 	Passkeys []passkeyLine
-	Add      string // "" where there can be no more
+	Add      string // "" where there can be no more, and while none can be added
+	Held     string // until when, after "It wasn't me"
 	Known    string // what the browser is told, as JSON
 	Hosts    bool   // the website has several, and a passkey is good at one
 }
@@ -48,7 +49,13 @@ func (c *call) passkeySection() (*passkeySection, error) {
 		return nil, nil
 	}
 	var all []signin.Passkey
-	err := c.SignIn.DB.Read(c.r.Context(), func(tx *db.Tx) (err error) {
+	var held bool
+	err := c.SignIn.DB.Read(c.r.Context(), func(tx *db.Tx) error {
+		now, err := tx.Now(c.r.Context())
+		if err != nil {
+			return err
+		}
+		held = c.signed.Customer.ChangesHeld(now)
 		all, err = signin.Passkeys(c.r.Context(), tx, c.signed.Customer.ID)
 		return err
 	})
@@ -56,7 +63,10 @@ func (c *call) passkeySection() (*passkeySection, error) {
 		return nil, err
 	}
 	s := &passkeySection{Hosts: c.hosts() > 1}
-	if len(all) < signin.MaxPasskeys {
+	switch {
+	case held:
+		s.Held = c.L.T("storefront.passkey.held", "Date", c.when(c.signed.Customer.ChangesHeldUntil))
+	case len(all) < signin.MaxPasskeys:
 		s.Add = c.view.Path(addPasskeyPath)
 	}
 	for _, p := range all {
@@ -183,13 +193,23 @@ func (c *call) addPasskeyPage() error {
 	if fault.Is(err, fault.Forbidden) {
 		return c.first("addpasskey")
 	}
-	if fault.Is(err, fault.Conflict) {
-		return c.done(web.Notice{Key: "storefront.notice.passkey_too_many", Bad: true}, passkeysPath)
-	}
 	if err != nil {
-		return err
+		return c.orNoMore(err)
 	}
 	return c.render(http.StatusOK, "addpasskey", p)
+}
+
+// orNoMore leads back to the list, which says why, where the account takes no more passkeys, and hands other errors on.
+func (c *call) orNoMore(err error) error {
+	f, ok := fault.As(err)
+	if !ok || f.Kind != fault.Conflict {
+		return err
+	}
+	n := web.Notice{Key: "storefront.notice.passkey_too_many", Bad: true}
+	if f.Key == signin.PasskeysHeld {
+		n.Key = "storefront.notice.passkey_held"
+	}
+	return c.done(n, passkeysPath)
 }
 
 func (c *call) addPasskeyForm(name string) (page, error) {
@@ -227,13 +247,13 @@ func (c *call) addPasskey() error {
 	if faults, ok := mendable(err); ok {
 		p, err := c.addPasskeyForm(form.Get("name"))
 		if err != nil {
-			return err
+			return c.orNoMore(err)
 		}
 		p.Summary = c.refuse(faults, &p.Form)
 		return c.render(http.StatusUnprocessableEntity, "addpasskey", p)
 	}
 	if err != nil {
-		return err
+		return c.orNoMore(err)
 	}
 	return c.done(web.Notice{Key: "storefront.notice.passkey_added"}, passkeysPath)
 }

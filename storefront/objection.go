@@ -116,7 +116,8 @@ func (c *call) measures(keys string, m recovery.Measures, args ...any) (said []s
 		key  string
 	}{
 		{m.Cancel, "cancel"}, {m.End, "links"}, {m.End, "signed_out"}, {m.Stop, "stop"}, {m.Passkey, "passkey"}, {m.Mail, "mail"},
-		{m.HoldResets, "hold_resets"}, {m.HoldChanges, "hold_changes"}, {true, "told"},
+		{m.HoldResets, "hold_resets"}, {m.HoldChanges, "hold_changes"},
+		{m.HoldChanges && c.SignIn.OffersPasskeys(c.view), "hold_passkeys"}, {true, "told"},
 	} {
 		if one.done {
 			said = append(said, c.L.T(keys+one.key, args...))

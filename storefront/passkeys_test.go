@@ -232,3 +232,35 @@ func TestPasswordsDoNotNeedPasskeys(t *testing.T) {
 		}
 	})
 }
+
+// After "It wasn't me" the pages say until when no passkey can be added, and what ends the wait; they offer nothing that is refused.
+func TestPagesSayThatPasskeysAreHeld(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := open(t, d)
+		s.customer("camille@example.com", "first-password")
+		b := s.browser(lune)
+		b.signIn("camille@example.com", "first-password")
+		b.makePasskey(fixture.NewDevice(t, "lune.example", lune))
+		stranger := s.browser(lune)
+		stranger.get(s.notMe("passkey_added"))
+		stranger.get(notMePage).says(t, "For 1 hour nobody can add a passkey.")
+		stranger.post(notMePost, "stop", "on")
+		stranger.get(notMePage).says(t, "nobody can add a passkey.", "The new passkey was removed.")
+		b.signIn("camille@example.com", "first-password")
+		for _, page := range []string{accountPage, passkeysPage} {
+			a := b.get(page)
+			a.says(t, "no passkey can be added", "by email ends the wait")
+			if strings.Contains(a.Body, "Add a Passkey") {
+				t.Errorf("%s offers what is refused", page)
+			}
+		}
+		if a := b.get(addPasskey); a.Code != 303 || a.Location != passkeysPage {
+			t.Errorf("the page itself answers %d %s", a.Code, a.Location)
+		}
+		b.get(passkeysPage).says(t, "No passkey was added.", "no passkey can be added")
+		s.set(shop.Passkeys, "0")
+		if page := b.get(accountPage); strings.Contains(strings.ToLower(page.Body), "passkey") {
+			t.Error("a store without passkeys speaks of them")
+		}
+	})
+}

@@ -37,7 +37,7 @@ type customerRow struct {
 	Locked            bool         `json:"locked"`
 	LockedUntil       *time.Time   `json:"locked_until"`
 	ResetsHeldUntil   *time.Time   `json:"resets_held_until"`  // after "It wasn't me": requests at the storefront send no letter
-	ChangesHeldUntil  *time.Time   `json:"address_held_until"` // likewise: the account keeps its address
+	ChangesHeldUntil  *time.Time   `json:"address_held_until"` // likewise: the account keeps its address, and takes no new passkeys
 	CreatedAt         *time.Time   `json:"created_at"`
 	LastSignInAt      *time.Time   `json:"last_sign_in_at"`
 	PasswordChangedAt *time.Time   `json:"password_changed_at"`
@@ -180,7 +180,7 @@ func (r customerRow) print(sh shell) error {
 		t.row("Resets on hold", "until "+at(r.ResetsHeldUntil)+"; rekey customer unlock ends it")
 	}
 	if r.ChangesHeldUntil != nil {
-		t.row("Address kept", "until "+at(r.ChangesHeldUntil)+"; rekey customer unlock ends it")
+		t.row("Address kept", "until "+at(r.ChangesHeldUntil)+", and no new passkeys; rekey customer unlock ends it")
 	}
 	t.row("Next reset", nextWords(r))
 	if err := t.end(); err != nil {
