@@ -144,7 +144,7 @@ func (w town) fill(n int) {
 		})
 		return err
 	})
-	for some := range slices.Chunk(ids, 2_000) {
+	for some := range slices.Chunk(ids, 100) {
 		w.Write(func(ctx context.Context, tx *db.Tx) error {
 			now, err := tx.Now(ctx)
 			if err != nil {

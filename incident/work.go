@@ -2,11 +2,9 @@ package incident
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/rekeyhq/rekey/audit"
@@ -293,22 +291,27 @@ func (b *batch) count(ctx context.Context, many func(context.Context, *db.Tx, []
 	return counts, err
 }
 
-// keep writes the lines of the report. Whoever has none was deleted meanwhile.
+// keep writes the lines of the report; customers with the same outcome, which are most, in one statement. Whoever has no line
+// was deleted meanwhile.
 func (b *batch) keep(ctx context.Context, ids []int64, lines map[int64]Line) error {
-	args, rows := []any{b.ID, db.Micro(b.now)}, []string{}
+	alike := map[Line][]int64{}
 	for _, id := range ids {
 		l, ok := lines[id]
 		if !ok {
 			l.Words = "deleted meanwhile"
 		}
-		n := len(args)
-		rows = append(rows, fmt.Sprintf("(CAST($%d AS BIGINT), CAST($%d AS BIGINT), CAST($%d AS BIGINT), CAST($%d AS BOOLEAN), CAST($%d AS TEXT))", n+1, n+2, n+3, n+4, n+5))
-		args = append(args, id, l.Sessions, l.Tokens, l.Password, l.Words)
+		l.CustomerID = 0
+		alike[l] = append(alike[l], id)
 	}
-	_, err := b.Exec(ctx, `WITH lines (id, sessions, tokens, password, words) AS (VALUES `+strings.Join(rows, ", ")+`)
-		UPDATE incident_customers SET treated_at = $2, sessions = lines.sessions, tokens = lines.tokens, password = lines.password, words = lines.words
-		FROM lines WHERE incident_id = $1 AND customer_id = lines.id`, args...)
-	return err
+	for l, some := range alike {
+		_, err := b.Exec(ctx, `UPDATE incident_customers SET treated_at = $2, sessions = $3, tokens = $4, password = $5, words = $6
+			WHERE incident_id = $1 AND customer_id IN (`+db.Marks(7, len(some))+`)`,
+			append([]any{b.ID, db.Micro(b.now), l.Sessions, l.Tokens, l.Password, l.Words}, db.Args(some)...)...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // write queues the letters whose turn has come, and tells how long the next one waits.
