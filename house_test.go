@@ -34,6 +34,7 @@ var floors = [][]string{
 	{"admin"},                          // people who run the store
 	{"mail", "limit", "shop", "audit"}, // records
 	{"db", "secret", "fault", "lang", "passkey"}, // ground
+	{"fair"}, // what the ground hands out, shared
 }
 
 // testSupport may be imported by tests on every floor, and by nothing else.

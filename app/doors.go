@@ -7,6 +7,7 @@ import (
 
 	"github.com/rekeyhq/rekey/api"
 	"github.com/rekeyhq/rekey/console"
+	"github.com/rekeyhq/rekey/fair"
 	"github.com/rekeyhq/rekey/storefront"
 	"github.com/rekeyhq/rekey/token"
 	"github.com/rekeyhq/rekey/web"
@@ -36,10 +37,23 @@ func (s *server) openDoors() (doors, error) {
 	if err != nil {
 		return doors{}, err
 	}
-	return doors{storefront: door{shoppers, shoppers.Fail}, console: door{staff, staff.Fail}, api: door{programs, api.Fail},
-		graphql:   door{graph, api.FailGraph},
-		handshake: door{http.HandlerFunc(programs.ServeOAuth), api.FailOAuth},
-		oauth2:    door{&api.OAuth2{Shop: h.Shop, Server: connect, Log: s.Log}, api.FailOAuth2}}, nil
+	visit := func(h http.Handler) http.Handler {
+		return onBehalf(func(r *http.Request) int64 { return s.house.Shop.Party(r.Host, r.URL.Path) }, h)
+	}
+	work := func(*http.Request) int64 { return fair.Staff }
+	return doors{storefront: door{visit(shoppers), shoppers.Fail},
+		console:   door{onBehalf(work, staff), staff.Fail},
+		api:       door{visit(programs), api.Fail},
+		graphql:   door{visit(graph), api.FailGraph},
+		handshake: door{visit(http.HandlerFunc(programs.ServeOAuth)), api.FailOAuth},
+		oauth2:    door{visit(&api.OAuth2{Shop: h.Shop, Server: connect, Log: s.Log}), api.FailOAuth2}}, nil
+}
+
+// onBehalf says for whom a request takes what is scarce.
+func onBehalf(party func(*http.Request) int64, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(fair.For(r.Context(), party(r))))
+	})
 }
 
 // handlers gives each listener what it serves.

@@ -6,6 +6,7 @@
 //   - On SQLite, concurrent writes share one commit: each closure runs in its own savepoint of one transaction and is
 //     answered after the commit, so that many writers cost one fsync (group commit). PostgreSQL does this itself.
 //   - One clock judges expiry: the database's on PostgreSQL, the process's on SQLite, which has one process.
+//   - Websites share the connections fairly, and some are kept for the house's own work (package fair).
 //   - A caller waits for a connection for a bounded time, then gets ErrUnavailable; no statement on PostgreSQL outlives its
 //     transaction's time, whatever became of the server.
 //   - Of several PostgreSQL servers the primary is used, for reading too; after a failover the new one is found without
@@ -21,6 +22,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/rekeyhq/rekey/fair"
 )
 
 // ErrUnavailable says that the database could not be reached, had no room, or did not answer in time. Nothing was
@@ -49,8 +52,10 @@ type DB struct {
 	write  *sql.DB
 	read   *sql.DB
 	clock  func() time.Time
-	path   string // of the SQLite file, else ""
-	group  *group // SQLite's writer, else nil
+	path   string     // of the SQLite file, else ""
+	group  *group     // SQLite's writer, else nil
+	guests *fair.Gate // connections that visitors of websites may hold
+	staff  *fair.Gate // connections that administrators may hold
 
 	several bool // the address names more than one PostgreSQL server
 }
@@ -146,38 +151,13 @@ func (d *DB) Read(ctx context.Context, f func(*Tx) error) error {
 	return d.name(newTx(ctx, d, t).run(f))
 }
 
-// begin takes a connection and begins a transaction on it. A connection may have died while it waited in the pool: nothing
-// was asked of it yet, so the next one is taken.
-func (d *DB) begin(ctx context.Context, pool *sql.DB, o *sql.TxOptions) (*sql.Conn, *sql.Tx, error) {
-	for try := 1; ; try++ {
-		conn, err := d.conn(ctx, pool)
-		if err != nil {
-			return nil, nil, err
-		}
-		t, err := conn.BeginTx(ctx, o)
-		if err == nil {
-			return conn, t, nil
-		}
-		conn.Close()
-		if ctx.Err() != nil || !broken(err) || try > pool.Stats().MaxOpenConnections {
-			return nil, nil, err
-		}
+// Stats returns the pools' figures, for metrics; who waited for a turn waited for a connection.
+func (d *DB) Stats() sql.DBStats {
+	stats := d.read.Stats()
+	for _, g := range []*fair.Gate{d.guests, d.staff} {
+		count, waited := g.Waits()
+		stats.WaitCount += count
+		stats.WaitDuration += waited
 	}
+	return stats
 }
-
-// conn waits for a connection no longer than AcquireTimeout.
-func (d *DB) conn(ctx context.Context, pool *sql.DB) (*sql.Conn, error) {
-	wait, cancel := context.WithTimeout(ctx, AcquireTimeout)
-	defer cancel()
-	c, err := pool.Conn(wait)
-	if err != nil {
-		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			return nil, fmt.Errorf("%w: no connection within %s", ErrUnavailable, AcquireTimeout)
-		}
-		return nil, d.name(err)
-	}
-	return c, nil
-}
-
-// Stats returns the pools' figures, for metrics.
-func (d *DB) Stats() sql.DBStats { return d.read.Stats() }

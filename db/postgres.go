@@ -54,6 +54,7 @@ func (d *DB) openPostgres(ctx context.Context, rawURL string, o Options) error {
 	d.write.SetMaxOpenConns(most)
 	d.write.SetMaxIdleConns(most)
 	d.write.SetConnMaxIdleTime(5 * time.Minute)
+	d.share(most)
 	if err := d.checkPostgres(ctx); err != nil {
 		d.write.Close()
 		return err
@@ -133,7 +134,7 @@ func (d *DB) writeOnce(ctx context.Context, f func(*Tx) error) error {
 	}
 	if isReadOnly(err) {
 		t.Rollback() // its error would be the same one
-		leaveStandby(ctx, conn)
+		leaveStandby(ctx, conn.Conn)
 	}
 	return err
 }

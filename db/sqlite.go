@@ -63,10 +63,11 @@ func (d *DB) openSQLite(path string, o Options) error {
 	}
 	readers := o.MaxConns
 	if readers <= 0 {
-		readers = max(4, runtime.GOMAXPROCS(0))
+		readers = max(8, 2*runtime.GOMAXPROCS(0))
 	}
 	d.read.SetMaxOpenConns(readers)
 	d.read.SetMaxIdleConns(readers)
+	d.share(readers)
 	return d.name(d.write.Ping())
 }
 

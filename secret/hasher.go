@@ -5,23 +5,24 @@ import (
 	"errors"
 	"runtime"
 	"sync/atomic"
+
+	"github.com/rekeyhq/rekey/fair"
 )
 
 // ErrBusy says that the gate and its queue are full; the caller answers 503 with Retry-After.
 var ErrBusy = errors.New("too many passwords are being checked at once")
 
-// queuePerSlot bounds how many callers wait for one slot: at about 40 ms a hash, the last of them waits for about a
-// third of a second, which is still an answer; more would only be a longer way to say "busy".
-const queuePerSlot = 8
+// queuePerSlot bounds how many callers of one website wait for each slot: at about 40 ms a hash, the last of them waits for
+// about a third of a second while no other website is as busy, which is still an answer; more would only be a longer way to
+// say "busy".
+const queuePerSlot = 7
 
 // Hasher hashes and checks passwords behind a gate. Each Argon2id run holds Params.Memory; the gate bounds how many run
-// at once, whatever the number of requests.
+// at once, whatever the number of requests; websites that ask at the same time take turns.
 type Hasher struct {
-	params  Params
-	slots   chan struct{}
-	waiting atomic.Int64
-	limit   int64
-	runs    atomic.Int64
+	params Params
+	gate   *fair.Gate
+	runs   atomic.Int64
 }
 
 // NewHasher makes a gate of the given number of slots; 0 means the number of cores.
@@ -29,7 +30,7 @@ func NewHasher(p Params, slots int) *Hasher {
 	if slots <= 0 {
 		slots = runtime.GOMAXPROCS(0)
 	}
-	return &Hasher{params: p, slots: make(chan struct{}, slots), limit: int64(slots * queuePerSlot)}
+	return &Hasher{params: p, gate: fair.NewGate(slots, slots, slots*queuePerSlot)}
 }
 
 // Runs counts the hashes computed so far, for metrics and for tests that count them.
@@ -65,18 +66,15 @@ func (h *Hasher) Verify(ctx context.Context, stored string, password Text) (ok, 
 }
 
 func (h *Hasher) through(ctx context.Context, work func()) error {
-	if h.waiting.Add(1) > h.limit {
-		h.waiting.Add(-1)
+	leave, err := h.gate.Enter(ctx)
+	if errors.Is(err, fair.ErrFull) {
 		return ErrBusy
 	}
-	defer h.waiting.Add(-1)
-	select {
-	case h.slots <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err != nil {
+		return err
 	}
 	// The slot is held until the hash ends even if the caller has gone: memory is bounded by slots, not by patience.
-	defer func() { <-h.slots }()
+	defer leave()
 	h.runs.Add(1)
 	work()
 	return nil

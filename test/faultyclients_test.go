@@ -36,15 +36,23 @@ func (p *program) memory() int {
 }
 
 // TestHashFloodIsRefusedQuickly lets 500 clients sign in at once. A few are hashed, the others hear at once that the house is
-// full; memory stays within what the slots take, and who is signed in notices nothing.
+// full; memory stays within what the slots take, who is signed in notices nothing, and who signs in to another website has
+// their turn.
 func TestHashFloodIsRefusedQuickly(t *testing.T) {
 	whole(t)
 	s := newStoreOn(t, "", "--log-level", "error", "--trusted-proxies", "127.0.0.1", "--hash-slots", "2")
 	s.noLimits()
 	s.customer(shopper, "Camille", "Durand", oldPassword)
-	reader := newCaller(s.url)
+	elsewhere := strings.Replace(s.url, "127.0.0.1", "localhost", 1)
+	s.rekey("", "website", "create", "--code", "nord", "--name", "Nord")
+	s.rekey("", "store-view", "create", "--website", "nord", "--code", "nord_en", "--name", "English", "--locale", "en_US", "--base-url", elsewhere, "--dev")
+	s.rekey(newPassword, "customer", "create", "--website", "nord", "--email", shopper, "--firstname", "Camille", "--lastname", "Durand", "--password-stdin")
+	reader, neighbour := newCaller(s.url), newCaller(elsewhere)
 	if got := reader.signIn(shopper, oldPassword); !got.worked() {
 		t.Fatalf("signing in: %v", got)
+	}
+	if _, got := neighbour.token(shopper, newPassword); got.status != http.StatusOK {
+		t.Fatalf("signing in to another website: %v", got)
 	}
 	before := s.node.memory()
 	const crowd = 500
@@ -70,6 +78,9 @@ func TestHashFloodIsRefusedQuickly(t *testing.T) {
 			t.Errorf("meanwhile an account page gives %v", got)
 		}
 		pages = append(pages, got.took)
+		if _, got := neighbour.token(shopper, newPassword); got.status != http.StatusOK {
+			t.Errorf("meanwhile signing in to another website gives %v", got)
+		}
 	}
 	close(answers)
 	hashed, refused := 0, 0
