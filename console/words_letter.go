@@ -8,6 +8,7 @@ import (
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/signin"
+	"github.com/rekeyhq/rekey/token"
 )
 
 // The tones of a state: the colour of its dot, beside the word.
@@ -27,6 +28,7 @@ var letterKinds = [][2]string{
 	{recovery.ChangedLetter, "Password changed"},
 	{recovery.RequiredLetter, "New password required"},
 	{recovery.SignedOutLetter, "Signed out by the store"},
+	{token.RevokedLetter, "Apps signed out by the store"},
 	{recovery.SecureLetter, "New password after an objection"},
 	{recovery.ReportLetter, "Objection, told to the store"},
 	{recovery.EmailChangeLetter, "New address"},

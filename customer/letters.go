@@ -58,6 +58,20 @@ func Compose(v *shop.View, kind, firstname string, to mail.Address) mail.Content
 // To is where letters to a customer go: the stored address, whatever was typed.
 func (c Customer) To() mail.Address { return mail.Address{Name: c.Name(), Email: c.Email} }
 
+// View is the store view that speaks to a customer: the one that the account was made in, or its website's first that has an
+// address.
+func (c Customer) View(snap *shop.Snapshot) (*shop.View, bool) {
+	if v, ok := snap.View(c.ViewID); ok && v.BaseURL != "" {
+		return v, true
+	}
+	for _, v := range snap.ViewsOf(c.WebsiteID) {
+		if v.BaseURL != "" {
+			return v, true
+		}
+	}
+	return nil, false
+}
+
 func (s *Service) composeRegistration(ctx context.Context, letter mail.Letter) (mail.Content, error) {
 	snap, err := s.Shop.Load(ctx)
 	if err != nil {

@@ -14,25 +14,23 @@ import (
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/signin"
+	"github.com/rekeyhq/rekey/token"
 )
 
 // Composers returns who writes this package's letters.
 func (s *Service) Composers() map[string]mail.Composer {
 	return map[string]mail.Composer{ForgotLetter: s.composeReset, StoreLetter: s.composeReset, RequiredLetter: s.composeReset,
 		SecureLetter: s.composeReset, ReportLetter: s.composeReport, SignInLetter: s.composeSignIn, SignedOutLetter: s.composeSignedOut, ChangedLetter: s.composeChanged,
-		signin.PasskeyAddedLetter: s.composePasskey, signin.PasskeyRemovedLetter: s.composePasskey,
+		token.RevokedLetter: s.composeRevoked, signin.PasskeyAddedLetter: s.composePasskey, signin.PasskeyRemovedLetter: s.composePasskey,
 		EmailChangeLetter: s.composeEmailChange, EmailNoticeLetter: s.composeEmailNotice, EmailChangedNote: s.composeEmailNotice}
 }
 
 // composeReset writes the letter with the link, and with the code beside it where a browser asked. This is the first moment at
 // which anybody looks the customer up.
 func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Content, error) {
-	v, err := s.view(ctx, letter)
+	v, err := s.addressed(ctx, letter)
 	if err != nil {
 		return mail.Content{}, err
-	}
-	if v.BaseURL == "" {
-		return mail.Content{}, fault.New(fault.Conflict, "store_view.no_base_url", "the store view "+v.Code+" has no base URL yet")
 	}
 	var c customer.Customer
 	var coded bool
@@ -123,6 +121,15 @@ func (s *Service) view(ctx context.Context, letter mail.Letter) (*shop.View, err
 		return nil, mail.NotNeeded("its store view is gone")
 	}
 	return v, nil
+}
+
+// addressed is view for a letter that leads to it; until it has an address the letter waits.
+func (s *Service) addressed(ctx context.Context, letter mail.Letter) (*shop.View, error) {
+	v, err := s.view(ctx, letter)
+	if err == nil && v.BaseURL == "" {
+		err = fault.New(fault.Conflict, "store_view.no_base_url", "the store view "+v.Code+" has no base URL yet")
+	}
+	return v, err
 }
 
 // composeChanged tells the owner that the password was changed: what, when, roughly from where, and what to do if it was

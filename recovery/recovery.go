@@ -207,15 +207,10 @@ func (s *Service) NextAllowed(ctx context.Context, c customer.Customer) (at time
 	return at, err
 }
 
-// viewOf is the store view that speaks to a customer: the one that the account was made in, or its website's first.
+// viewOf is the store view that speaks to a customer.
 func viewOf(snap *shop.Snapshot, c customer.Customer) (*shop.View, error) {
-	if v, ok := snap.View(c.ViewID); ok && v.BaseURL != "" {
+	if v, ok := c.View(snap); ok {
 		return v, nil
-	}
-	for _, v := range snap.ViewsOf(c.WebsiteID) {
-		if v.BaseURL != "" {
-			return v, nil
-		}
 	}
 	return nil, fault.New(fault.Conflict, "store_view.no_base_url",
 		"No store view of this customer's website has a base URL yet; set it under Websites and store views.")

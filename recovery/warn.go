@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/rekeyhq/rekey/customer"
@@ -10,6 +11,7 @@ import (
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/token"
 )
 
 // Warning is what the store tells a customer whom it has signed out.
@@ -69,6 +71,49 @@ func (s *Service) composeSignedOut(ctx context.Context, letter mail.Letter) (mai
 	content.Paragraphs = append(content.Paragraphs, reason(letter)...)
 	content.Facts = []mail.Fact{{Label: v.Lang().T("letter.fact.when"), Value: v.Lang().Date(letter.CreatedAt.Truncate(time.Second), v.Location())}}
 	content.Button = &mail.Button{Label: v.Lang().T("letter." + SignedOutLetter + ".button"), URL: secret.NewText(v.Link("/customer/account/login", nil))}
+	return content, nil
+}
+
+// composeRevoked tells a customer that the store has signed apps and programs out of the account. There is nothing in it to object
+// to: nobody has used the account, and whoever did not expect it asks the store.
+func (s *Service) composeRevoked(ctx context.Context, letter mail.Letter) (mail.Content, error) {
+	v, err := s.addressed(ctx, letter)
+	if err != nil {
+		return mail.Content{}, err
+	}
+	var c customer.Customer
+	err = s.DB.Read(ctx, func(tx *db.Tx) error {
+		c, err = addressee(ctx, tx, letter)
+		return err
+	})
+	if err != nil {
+		return mail.Content{}, err
+	}
+	const key = "letter." + token.RevokedLetter
+	l := v.Lang()
+	content := customer.Compose(v, token.RevokedLetter, c.Firstname, c.To())
+	if letter.Data["sessions"] != "" {
+		content.Paragraphs = append(content.Paragraphs, l.T(key+".sessions"))
+	}
+	names := strings.Split(letter.Data["holders"], "\n")
+	for i, name := range names {
+		if name == "" {
+			names[i] = l.T(key + ".nameless")
+		}
+	}
+	if letter.Data["more"] != "" {
+		names = append(names, l.T(key+".more"))
+	}
+	content.Facts = []mail.Fact{
+		{Label: l.T("letter.fact.apps"), Value: strings.Join(names, ", ")},
+		{Label: l.T("letter.fact.when"), Value: l.Date(letter.CreatedAt.Truncate(time.Second), v.Location())},
+	}
+	content.Button = &mail.Button{Label: l.T(key + ".button"), URL: secret.NewText(v.Link("/customer/account/login", nil))}
+	contact := v.SupportEmail
+	if contact == "" {
+		contact = v.SenderEmail
+	}
+	content.NotYou = l.T(key+".not_you", "Email", contact)
 	return content, nil
 }
 

@@ -1,9 +1,12 @@
 package test
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"html"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -160,6 +163,19 @@ func (d *demo) everyLetter(front string, speaker person) map[string]string {
 		st.open(b, "/admin/customers?q="+known)
 		b.press("Edit")
 		b.press("Reset Password")
+	})
+	take("apps-signed-out", known, func(b *tab) {
+		d.t.Helper()
+		text, _ := json.Marshal(map[string]string{"username": known, "password": speaker.password}) // strings always can be
+		answer, err := http.Post(st.console+"/rest/V1/integration/customer/token", "application/json", bytes.NewReader(text))
+		if err != nil || answer.StatusCode != http.StatusOK {
+			d.t.Fatal(answer, err)
+		}
+		answer.Body.Close()
+		st.open(b, "/admin/customers?q="+known)
+		b.press("Edit")
+		b.click("Force Sign-In")
+		b.press("OK")
 	})
 	take("already-registered", known, register(known))
 	confirm := take("confirm", newcomer, register(newcomer))

@@ -197,7 +197,7 @@ func TestAPostThatComesAgainDoesNothingMore(t *testing.T) {
 				id := a.count(`SELECT id FROM customers WHERE email = $1`, email)
 				a.tries(luneHost, email, oldPassword)
 				return staff().request("POST", fmt.Sprintf("/admin/customers/%d/force-sign-in", id), form())
-			}, []string{lines("tokens.revoked")}},
+			}, []string{letters("tokens_revoked"), lines("tokens.revoked")}},
 		} {
 			a.row(r.why, func() {
 				email := fmt.Sprintf("again%02d@example.com", i)

@@ -65,7 +65,7 @@ func (s *Service) ListFor(ctx context.Context, permit admin.Permit, customerID i
 }
 
 // RevokeOne ends one token of a customer, and with it every token of the same grant: otherwise the refresh token would
-// make another at once. Errors: fault Forbidden; NotFound when the customer has no such living token.
+// make another at once. The customer is told by letter. Errors: fault Forbidden; NotFound when the customer has no such living token.
 func (s *Service) RevokeOne(ctx context.Context, permit admin.Permit, customerID int64, id db.ID, o audit.Origin) error {
 	if err := permit.Need(admin.ForceSignIn); err != nil {
 		return err
@@ -92,6 +92,9 @@ func (s *Service) RevokeOne(ctx context.Context, permit admin.Permit, customerID
 		_, err = tx.Exec(ctx, "UPDATE tokens SET revoked_at = $1 WHERE customer_id = $2 AND (id = $3 OR family = $4) AND revoked_at IS NULL",
 			db.Micro(now), c.ID, id, family)
 		if err != nil {
+			return err
+		}
+		if err := s.tell(ctx, tx, c, []Token{{Holder: holder}}, false); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Entry{Action: audit.TokensRevoked, Actor: permit.Actor(), CustomerID: c.ID,

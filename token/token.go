@@ -216,7 +216,7 @@ func find(ctx context.Context, tx *db.Tx, bearer secret.Text, kinds ...string) (
 
 // Force is Force Sign-In: it revokes every token of the customer, so that programs which use the web API for them lose
 // access until the customer signs in again; with sessions it signs the customer out of every browser too. With nothing to
-// end it does nothing. Errors: fault Forbidden, NotFound.
+// end it does nothing. Whoever's tokens it revokes is told by letter. Errors: fault Forbidden, NotFound.
 func (s *Service) Force(ctx context.Context, permit admin.Permit, customerID int64, sessions bool, o audit.Origin) (Receipt, error) {
 	if err := permit.Need(admin.ForceSignIn); err != nil {
 		return Receipt{}, err
@@ -228,10 +228,11 @@ func (s *Service) Force(ctx context.Context, permit admin.Permit, customerID int
 		if err != nil {
 			return err
 		}
-		if r.Tokens, err = Count(ctx, tx, c.ID); err != nil {
+		held, err := ListOf(ctx, tx, c.ID)
+		if err != nil {
 			return err
 		}
-		if r.Tokens == 0 && !sessions {
+		if len(held) == 0 && !sessions {
 			return nil
 		}
 		if r.Tokens, err = RevokeAll(ctx, tx, c.ID); err != nil {
@@ -239,6 +240,11 @@ func (s *Service) Force(ctx context.Context, permit admin.Permit, customerID int
 		}
 		if sessions {
 			if r.Sessions, err = signin.EndAll(ctx, tx, c.ID); err != nil {
+				return err
+			}
+		}
+		if len(held) > 0 {
+			if err := s.tell(ctx, tx, c, held, r.Sessions > 0); err != nil {
 				return err
 			}
 		}

@@ -258,8 +258,10 @@ func (p *past) staffForces(who admin.Admin, c customer.Customer) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.h.Tokens.Force(p.ctx, permit, c.ID, false, p.desk())
-	return err
+	if _, err = p.h.Tokens.Force(p.ctx, permit, c.ID, false, p.desk()); err != nil {
+		return err
+	}
+	return p.post(2 * time.Second)
 }
 
 func (p *past) staffUnlocks(who admin.Admin, c customer.Customer) error {
