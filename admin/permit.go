@@ -25,6 +25,7 @@ const (
 	DeleteCustomers Right = "customers.delete"
 	ManagePrograms  Right = "integrations.manage"
 	RunIncidents    Right = "incidents.run"
+	RemovePasskeys  Right = "customers.remove_passkeys"
 )
 
 // Owner is the role that may do everything.
@@ -41,10 +42,10 @@ func Roles() []Role {
 	return []Role{
 		{Owner, "Owner", []Right{ViewCustomers, EditCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewSettings,
 			EditSettings, ViewLetters, ViewAudit, EditStores, ManageAdmins, DeleteCustomers, ManagePrograms,
-			RunIncidents}},
+			RunIncidents, RemovePasskeys}},
 		{"manager", "Manager", []Right{ViewCustomers, EditCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewSettings,
-			EditSettings, ViewLetters, ViewAudit, EditStores}},
-		{"support", "Customer support", []Right{ViewCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewLetters}},
+			EditSettings, ViewLetters, ViewAudit, EditStores, RemovePasskeys}},
+		{"support", "Customer support", []Right{ViewCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewLetters, RemovePasskeys}},
 		{"viewer", "Viewer", []Right{ViewCustomers, ViewSettings, ViewLetters, ViewAudit}},
 	}
 }

@@ -149,6 +149,8 @@ func routes() []route {
 		{method: "GET", path: one + "/force-sign-in", right: admin.ForceSignIn, handle: (*call).forcePage},
 		{method: "POST", path: one + "/force-sign-in", right: admin.ForceSignIn, handle: (*call).force},
 		{method: "POST", path: one + "/unlock", right: admin.UnlockCustomer, handle: (*call).unlock},
+		{method: "GET", path: one + "/passkeys/{passkey}/remove", right: admin.RemovePasskeys, handle: (*call).takePasskeyPage},
+		{method: "POST", path: one + "/passkeys/{passkey}/remove", right: admin.RemovePasskeys, handle: (*call).takePasskey},
 
 		{method: "GET", path: configPath, right: admin.ViewSettings, handle: (*call).configuration},
 		{method: "POST", path: configPath, right: admin.EditSettings, handle: (*call).configure},

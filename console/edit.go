@@ -25,7 +25,7 @@ type customerPage struct {
 	Held, Kept    bool // resets, or the address, after "It wasn't me"
 	Sessions      []signin.Session
 	Tokens        []token.Token
-	Passkeys      string // their names, "" for none
+	Passkeys      []customerPasskey
 	Story         []step
 	All           string // address of the story with the steps of every day; "" when they are shown
 	Back          string
@@ -102,15 +102,9 @@ func (c *call) gather(id int64, everything bool, p *customerPage) error {
 		if p.Tokens, err = token.ListOf(ctx, tx, id); err != nil {
 			return err
 		}
-		passkeys, err := signin.Passkeys(ctx, tx, id)
-		if err != nil {
+		if p.Passkeys, err = c.passkeysOf(tx, id); err != nil {
 			return err
 		}
-		var names []string
-		for _, k := range passkeys {
-			names = append(names, k.Name)
-		}
-		p.Passkeys = listed(names)
 		steps, err := recovery.Timeline(ctx, tx, p.Customer, everything)
 		p.Story = story(steps, c.may(admin.ViewLetters))
 		return err

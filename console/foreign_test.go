@@ -53,6 +53,7 @@ func (h *house) belongings(boss *desk) map[string][2]string {
 	app := boss.post("/admin/clients", "name", "Nord App", "website", "nord", "kind", "confidential", "redirect_uris", "https://app.example/back")
 	boss.act("/admin/integrations", "name", "ERP", "grant.customers.view", "on", "current_password", bossWord)
 	incident := boss.upload("/admin/incidents", "", "name", "a leak in the north", "website", "nord")
+	phone := h.passkey(theirs, "Phone").String()
 	passkey := db.NewID()
 	h.write(func(ctx context.Context, tx *db.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO admin_passkeys (id, admin_id, rp_id, credential_id, user_handle, public_key, sign_count, synced, name, created_at)
@@ -62,6 +63,7 @@ func (h *house) belongings(boss *desk) map[string][2]string {
 	number := func(n int64) string { return fmt.Sprint(n) }
 	return map[string][2]string{
 		"/admin/customers/":        {number(theirs.ID), "999"},
+		"{passkey}":                {phone, phone}, // of that customer, behind another's name as well
 		"/admin/letters/":          {h.letters()[0].ID.String(), nothing},
 		"/admin/stores/websites/":  {number(h.nord), "999"},
 		"/admin/stores/views/":     {number(h.snapshot().ViewsOf(h.nord)[0].ID), "999"},
@@ -101,7 +103,7 @@ func TestAdministratorOfOneWebsiteCannotNameAnythingOfAnother(t *testing.T) {
 				continue
 			}
 			ask := func(name string) page {
-				address := placeholder.ReplaceAllString(strings.NewReplacer("{delivery}", nothing, "{report}", "report.csv").Replace(path), name)
+				address := placeholder.ReplaceAllString(strings.NewReplacer("{delivery}", nothing, "{passkey}", have["{passkey}"][0], "{report}", "report.csv").Replace(path), name)
 				if method == http.MethodGet {
 					return desk.get(address)
 				}
@@ -127,7 +129,7 @@ func (h *house) everything() (state string) {
 	h.t.Helper()
 	h.write(func(ctx context.Context, tx *db.Tx) error {
 		for _, count := range []string{`SELECT COUNT(*) FROM audit`, `SELECT COUNT(*) FROM letters`, `SELECT SUM(token_generation + session_generation) FROM customers`,
-			`SELECT COUNT(*) FROM webhooks`, `SELECT COUNT(*) FROM admin_passkeys`, `SELECT COUNT(*) FROM integrations`, `SELECT COUNT(*) FROM oauth2_clients`, `SELECT version FROM shop_version`,
+			`SELECT COUNT(*) FROM webhooks`, `SELECT COUNT(*) FROM admin_passkeys`, `SELECT COUNT(*) FROM passkeys`, `SELECT COUNT(*) FROM integrations`, `SELECT COUNT(*) FROM oauth2_clients`, `SELECT version FROM shop_version`,
 			`SELECT SUM(session_generation) FROM admins`} {
 			var n int64
 			if err := tx.Row(ctx, count).Scan(&n); err != nil {

@@ -13,6 +13,7 @@ type form struct {
 	Action, Submit string
 	Back           string // where Cancel leads; "" for none
 	Key            string
+	Danger         bool // it takes something away
 	Hidden         []hidden
 	Fields         []field
 }

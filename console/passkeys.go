@@ -125,27 +125,20 @@ func (c *call) addPasskey() error {
 }
 
 // removePasskeyForm asks for the password once more.
-func (c *call) removePasskeyForm() (webForm, db.ID, error) {
+func (c *call) removePasskeyForm() (formPage, db.ID, error) {
 	id, err := db.ParseID(c.r.PathValue("id"))
 	if err != nil {
-		return webForm{}, id, web.NoSuchPage()
+		return formPage{}, id, web.NoSuchPage()
 	}
 	var k admin.Passkey
 	err = c.read(func(tx *db.Tx) (err error) {
 		k, err = admin.FindPasskey(c.r.Context(), tx, c.who.ID, id)
 		return err
 	})
-	p := webForm{page: c.page("Remove the Passkey?", crumb{"My Account", accountPath}), Intro: "“" + k.Name + "” will no longer be your second factor."}
-	p.Form = form{Action: passkeysPath + "/" + id.String() + "/remove", Submit: "Remove Passkey", Back: accountPath, Key: p.Key, Fields: []field{
+	p := formPage{page: c.page("Remove the Passkey?", crumb{"My Account", accountPath}), Intro: "“" + k.Name + "” will no longer be your second factor."}
+	p.Form = form{Action: passkeysPath + "/" + id.String() + "/remove", Submit: "Remove Passkey", Danger: true, Back: accountPath, Fields: []field{
 		{Name: "current_password", Label: "Your Password", Type: "password", Autocomplete: "current-password"}}}
 	return p, id, err
-}
-
-// webForm is a page that is one form.
-type webForm struct {
-	page
-	Intro string
-	Form  form
 }
 
 func (c *call) removePasskeyPage() error {
@@ -153,7 +146,7 @@ func (c *call) removePasskeyPage() error {
 	if err != nil {
 		return err
 	}
-	return c.render(http.StatusOK, "form", p)
+	return c.show(p)
 }
 
 func (c *call) removePasskey() error {
@@ -165,13 +158,8 @@ func (c *call) removePasskey() error {
 	if err != nil {
 		return err
 	}
-	err = c.Admins.RemovePasskey(c.r.Context(), c.who, id, v.Secret("current_password"), c.origin())
-	if faults, ok := mendable(err); ok {
-		p.Summary = p.Form.refuse(faults)
-		return c.render(http.StatusUnprocessableEntity, "form", p)
-	}
-	if err != nil {
-		return err
+	if err := c.Admins.RemovePasskey(c.r.Context(), c.who, id, v.Secret("current_password"), c.origin()); err != nil {
+		return c.again(p, err)
 	}
 	return c.done(accountPath, web.Notice{Key: "passkey.removed"})
 }

@@ -28,6 +28,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 	c := h.customer(1, "camille@example.com", "Camille", "Durand")
 	owner := h.at("ines", admin.Owner, 0)
 	owner.act(at(c.ID, "reset-password"))
+	phone := h.passkey(c, "Phone")
 	assets := regexp.MustCompile(`/admin/assets/([^"]+)`).FindStringSubmatch(owner.get("/admin/customers").body)
 	letter := regexp.MustCompile(`/admin/letters/([^"?]+)"`).FindStringSubmatch(owner.get("/admin/letters").body)
 	if assets == nil || letter == nil {
@@ -36,8 +37,11 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 	door := webtest.Door{
 		Base: "https://lune.example", Handler: h.handler, Routes: console.Routes(),
 		Fill: func(name string) []string {
-			if name == "name" {
+			switch name {
+			case "name":
 				return []string{assets[1], "none.css"}
+			case "passkey":
+				return []string{phone.String()}
 			}
 			return []string{"1", letter[1], "nobody"}
 		},

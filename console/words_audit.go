@@ -156,6 +156,9 @@ func storyStep(action, outcome string, who audit.Actor, detail map[string]string
 	case audit.PasskeyAdded:
 		return "Passkey added", careful
 	case audit.PasskeyRemoved:
+		if who.Kind != audit.Shopper {
+			return "Passkey removed by " + actorName(who), careful
+		}
 		return "Passkey removed", quiet
 	case audit.PasskeyRefused:
 		if detail["why"] == "copied" {

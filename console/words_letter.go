@@ -36,6 +36,7 @@ var letterKinds = [][2]string{
 	{recovery.EmailChangedNote, "Address changed"},
 	{signin.PasskeyAddedLetter, "Passkey added"},
 	{signin.PasskeyRemovedLetter, "Passkey removed"},
+	{signin.PasskeyTakenLetter, "Passkey removed by the store"},
 	{admin.ResetLetter, "Administrator's password reset"},
 	{admin.ChangedLetter, "Administrator's sign-in changed"},
 	{customer.RegistrationLetter, "New account"},

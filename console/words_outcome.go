@@ -19,6 +19,8 @@ var outcomes = map[string]string{
 	"reset.no_base_url": "No letter was sent: no store view of this customer's website has a base URL yet. Set it under Websites and Store Views.",
 	"force.none":        "This customer has no tokens, so nothing was done.",
 	"unlocked":          "Customer has been unlocked successfully.",
+	"passkey.taken":     "The passkey was removed. The customer is told by letter.",
+	"passkey.gone":      "This passkey was removed already.",
 	"saved":             "You saved the configuration.",
 	"saved.nothing":     "Nothing was changed.",
 	"website.created":   "The website was created. Give it a store view next.",

@@ -21,7 +21,8 @@ import (
 func (s *Service) Composers() map[string]mail.Composer {
 	return map[string]mail.Composer{ForgotLetter: s.composeReset, StoreLetter: s.composeReset, RequiredLetter: s.composeReset,
 		SecureLetter: s.composeReset, ReportLetter: s.composeReport, SignInLetter: s.composeSignIn, SignedOutLetter: s.composeSignedOut, ChangedLetter: s.composeChanged,
-		token.RevokedLetter: s.composeRevoked, signin.PasskeyAddedLetter: s.composePasskey, signin.PasskeyRemovedLetter: s.composePasskey,
+		token.RevokedLetter:       s.composeRevoked,
+		signin.PasskeyAddedLetter: s.composePasskey, signin.PasskeyRemovedLetter: s.composePasskey, signin.PasskeyTakenLetter: s.composePasskey,
 		EmailChangeLetter: s.composeEmailChange, EmailNoticeLetter: s.composeEmailNotice, EmailChangedNote: s.composeEmailNotice}
 }
 

@@ -206,7 +206,7 @@ func judge(ctx context.Context, tx *db.Tx, ob Objection) (Measures, error) {
 		if owners && added {
 			return Measures{End: true, HoldChanges: true, Mail: true, Passkey: true}, nil
 		}
-	case signin.PasskeyRemovedLetter:
+	case signin.PasskeyRemovedLetter, signin.PasskeyTakenLetter: // somebody may have called the store in the owner's name
 		if owners {
 			return known, nil
 		}

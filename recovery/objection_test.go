@@ -16,6 +16,7 @@ import (
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/signin"
 	"github.com/rekeyhq/rekey/test/fixture"
 	"github.com/rekeyhq/rekey/token"
 )
@@ -445,6 +446,24 @@ func TestAnObjectionToAPasskey(t *testing.T) {
 			if got := subjects(h); !strings.Contains(got, c.Email+": Set a new password") {
 				t.Errorf("the owner is not sent a link: %s", got)
 			}
+		}
+
+		// The store removes one because somebody asked for it in the owner's name.
+		c := h.Customer("lune_en", "noor@lune.test")
+		h.Passkey("lune_en", c.Email, "Phone")
+		var mine []signin.Passkey
+		h.Read(func(ctx context.Context, tx *db.Tx) (err error) {
+			mine, err = signin.Passkeys(ctx, tx, c.ID)
+			return err
+		})
+		if err := h.SignIn.TakePasskey(ctx, admin.CommandLine(admin.RemovePasskeys), c.ID, mine[0].ID, audit.Origin{}); err != nil {
+			t.Fatal(err)
+		}
+		if does := press(t, h, wasntMe(t, h, "We removed a passkey"), recovery.Pressed{Stop: true}); !does.End || !does.Mail || !does.HoldChanges || does.Passkey || does.Stop {
+			t.Errorf("a passkey that the store removed: it did %+v", does)
+		}
+		if got := subjects(h); !strings.Contains(got, c.Email+": Set a new password") {
+			t.Errorf("the owner is not sent a link: %s", got)
 		}
 	})
 }

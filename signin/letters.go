@@ -38,13 +38,15 @@ func (s *Service) ComposePasskey(ctx context.Context, letter mail.Letter) (mail.
 		return mail.Content{}, err
 	}
 	l, key := v.Lang(), "letter."+letter.Kind
-	unknown := l.T("letter.fact.unknown")
 	content := customer.Compose(v, letter.Kind, c.Firstname, c.To())
 	content.Facts = []mail.Fact{
 		{Label: l.T("letter.fact.passkey"), Value: letter.Data["passkey"]},
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},
-		{Label: l.T("letter.fact.browser"), Value: firstOf(letter.Data["browser"], unknown)},
-		{Label: l.T("letter.fact.place"), Value: firstOf(letter.Data["place"], unknown)},
+	}
+	if letter.Kind != PasskeyTakenLetter {
+		unknown := l.T("letter.fact.unknown")
+		content.Facts = append(content.Facts, mail.Fact{Label: l.T("letter.fact.browser"), Value: firstOf(letter.Data["browser"], unknown)},
+			mail.Fact{Label: l.T("letter.fact.place"), Value: firstOf(letter.Data["place"], unknown)})
 	}
 	content.Button = &mail.Button{Label: l.T(key + ".button"), URL: secret.NewText(v.Link("/customer/account/forgotpassword", nil))}
 	content.NotYou = l.T(key+".not_you", "Email", firstOf(v.SupportEmail, v.SenderEmail))

@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
@@ -19,6 +20,7 @@ import (
 const (
 	PasskeyAddedLetter   = "passkey_added"
 	PasskeyRemovedLetter = "passkey_removed"
+	PasskeyTakenLetter   = "passkey_removed_by_store"
 )
 
 // maxPasskeyName is how many characters the name of a passkey may have.
@@ -71,8 +73,11 @@ func mayAdd(ctx context.Context, tx *db.Tx, c customer.Customer, mine []Passkey)
 	return nil
 }
 
-// PasskeysHeld is the key of the fault for an account that takes no passkeys after "It wasn't me".
-const PasskeysHeld = "passkey.held"
+// Keys of faults that doors have words of their own for.
+const (
+	PasskeysHeld = "passkey.held"      // the account takes no passkeys after "It wasn't me"
+	PasskeyGone  = "passkey.not_found" // the customer has no such passkey, any more
+)
 
 // AddPasskey keeps the passkey that a browser made. Passkey, used challenge, notice and audit line commit together. Errors: fault
 // Invalid on "name"; fault Unauthenticated for an answer that is not good; those of AskNewPasskey.
@@ -126,13 +131,13 @@ func (s *Service) AddPasskey(ctx context.Context, v *shop.View, who Signed, a An
 		if n == 0 {
 			return refusedPasskey()
 		}
-		return s.tellPasskey(ctx, tx, v, c, PasskeyAddedLetter, audit.PasskeyAdded, Passkey{ID: id, Name: name}, o)
+		return tellPasskey(ctx, tx, v.ID, c, PasskeyAddedLetter, audit.PasskeyAdded, Passkey{ID: id, Name: name}, actor(c), o)
 	})
 }
 
-// FindPasskey returns one of the customer's own passkeys. Errors: fault NotFound.
-func FindPasskey(ctx context.Context, tx *db.Tx, who Signed, id db.ID) (Passkey, error) {
-	p, err := scanPasskey(tx.Row(ctx, "SELECT "+passkeyColumns+" FROM passkeys WHERE id = $1 AND customer_id = $2", id, who.Customer.ID))
+// FindPasskey returns one of a customer's own passkeys. Errors: fault NotFound.
+func FindPasskey(ctx context.Context, tx *db.Tx, customerID int64, id db.ID) (Passkey, error) {
+	p, err := scanPasskey(tx.Row(ctx, "SELECT "+passkeyColumns+" FROM passkeys WHERE id = $1 AND customer_id = $2", id, customerID))
 	if db.IsNoRows(err) {
 		err = noPasskey()
 	}
@@ -140,7 +145,7 @@ func FindPasskey(ctx context.Context, tx *db.Tx, who Signed, id db.ID) (Passkey,
 }
 
 func noPasskey() error {
-	return fault.New(fault.NotFound, "passkey.not_found", "This passkey was removed already.")
+	return fault.New(fault.NotFound, PasskeyGone, "This passkey was removed already.")
 }
 
 // RenamePasskey gives a passkey of the customer another name. Errors: fault Invalid on "name"; NotFound.
@@ -165,19 +170,52 @@ func (s *Service) RemovePasskey(ctx context.Context, v *shop.View, who Signed, i
 		if err := mustBeProven(ctx, tx, who); err != nil {
 			return err
 		}
-		p, err := FindPasskey(ctx, tx, who, id)
+		p, err := take(ctx, tx, who.Customer.ID, id)
 		if err != nil {
 			return err
 		}
-		n, err := tx.Exec(ctx, "DELETE FROM passkeys WHERE id = $1", id)
-		if err == nil && n == 0 {
-			err = noPasskey()
-		}
-		if err != nil {
-			return err
-		}
-		return s.tellPasskey(ctx, tx, v, who.Customer, PasskeyRemovedLetter, audit.PasskeyRemoved, p, o)
+		return tellPasskey(ctx, tx, v.ID, who.Customer, PasskeyRemovedLetter, audit.PasskeyRemoved, p, actor(who.Customer), o)
 	})
+}
+
+// TakePasskey is RemovePasskey by the store's hand, for a customer who has lost the device, or does not know the passkey. The owner
+// is told by a letter that says so. Errors: fault Forbidden, NotFound.
+func (s *Service) TakePasskey(ctx context.Context, permit admin.Permit, customerID int64, id db.ID, o audit.Origin) error {
+	if err := permit.Need(admin.RemovePasskeys); err != nil {
+		return err
+	}
+	snap, err := s.Shop.Load(ctx)
+	if err != nil {
+		return err
+	}
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		c, err := customer.Reach(ctx, tx, permit.Covers, customerID)
+		if err != nil {
+			return err
+		}
+		view := c.ViewID
+		if v, ok := c.View(snap); ok {
+			view = v.ID
+		}
+		p, err := take(ctx, tx, c.ID, id)
+		if err != nil {
+			return err
+		}
+		return tellPasskey(ctx, tx, view, c, PasskeyTakenLetter, audit.PasskeyRemoved, p, permit.Actor(), o)
+	})
+}
+
+// take removes a passkey of a customer and gives what it was. Errors: fault NotFound.
+func take(ctx context.Context, tx *db.Tx, customerID int64, id db.ID) (Passkey, error) {
+	p, err := FindPasskey(ctx, tx, customerID, id)
+	if err != nil {
+		return p, err
+	}
+	n, err := tx.Exec(ctx, "DELETE FROM passkeys WHERE id = $1", id)
+	if err == nil && n == 0 {
+		err = noPasskey() // another was faster
+	}
+	return p, err
 }
 
 // HasPasskey tells whether a customer has this passkey, still.
@@ -205,17 +243,21 @@ func passkeyName(name string) (string, error) {
 	return name, nil
 }
 
-// tellPasskey records that a way in has come or gone, and queues the notice to the owner.
-func (s *Service) tellPasskey(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, letter, action string, p Passkey, o audit.Origin) error {
+// tellPasskey records that a way in has come or gone, and by whom, and queues the notice to the owner. From where the store acted is
+// for its own audit.
+func tellPasskey(ctx context.Context, tx *db.Tx, viewID int64, c customer.Customer, letter, action string, p Passkey, by audit.Actor, o audit.Origin) error {
 	now, err := tx.Now(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: letter, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID,
-		Data: map[string]string{"passkey": p.Name, "change": p.ID.String(), "at": now.Format(time.RFC3339Nano), "place": o.Place(), "browser": o.Browser()}})
+	data := map[string]string{"passkey": p.Name, "change": p.ID.String(), "at": now.Format(time.RFC3339Nano)}
+	if by.Kind == audit.Shopper {
+		data["place"], data["browser"] = o.Place(), o.Browser()
+	}
+	_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: letter, WebsiteID: c.WebsiteID, ViewID: viewID, CustomerID: c.ID, Data: data})
 	if err != nil {
 		return err
 	}
-	return audit.Record(ctx, tx, audit.Entry{Action: action, Actor: actor(c), CustomerID: c.ID, Subject: c.Address().Masked(),
+	return audit.Record(ctx, tx, audit.Entry{Action: action, Actor: by, CustomerID: c.ID, Subject: c.Address().Masked(),
 		WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{"passkey": p.ID.String()}})
 }

@@ -469,3 +469,52 @@ func countOf(h *fixture.House, action string) (n int) {
 	})
 	return n
 }
+
+// Promise: what the store removes signs nobody in any more, on no node; nobody else's passkey is touched, and no other website's.
+func TestTheStoreRemovesAPasskey(t *testing.T) {
+	dbtest.Two(t, func(t *testing.T, a, b *db.DB, _ *dbtest.Clock) {
+		h, other := fixture.Furnish(t, a), fixture.Open(t, b)
+		c, device := with(t, h, "camille@lune.test")
+		theo, his := with(t, h, "theo@lune.test")
+		mine := passkeys(h, c.ID)[0].ID
+		permit := admin.CommandLine(admin.RemovePasskeys)
+		if err := h.SignIn.TakePasskey(ctx, permit, theo.ID, mine, audit.Origin{}); !fault.Is(err, fault.NotFound) {
+			t.Errorf("under another customer's name: %v", err)
+		}
+		if err := h.SignIn.TakePasskey(ctx, admin.CommandLine(admin.UnlockCustomer), c.ID, mine, audit.Origin{}); !fault.Is(err, fault.Forbidden) {
+			t.Errorf("with a permit for something else: %v", err)
+		}
+		narrow, err := admin.Allow(admin.Admin{ID: 7, Active: true, Role: admin.Owner, WebsiteID: h.View("nord_en").WebsiteID}, admin.RemovePasskeys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		missing := h.SignIn.TakePasskey(ctx, narrow, 4711, mine, audit.Origin{})
+		if err := h.SignIn.TakePasskey(ctx, narrow, c.ID, mine, audit.Origin{}); !fault.Is(err, fault.NotFound) || err.Error() != missing.Error() {
+			t.Errorf("by another website's administrator: %v, for nobody: %v", err, missing)
+		}
+		if _, err := use(t, other, "lune_en", device); err != nil {
+			t.Fatalf("after refusals: %v", err)
+		}
+		if err := h.SignIn.TakePasskey(ctx, permit, c.ID, mine, audit.Origin{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := other.SignIn.TakePasskey(ctx, permit, c.ID, mine, audit.Origin{}); !fault.Is(err, fault.NotFound) {
+			t.Errorf("once more: %v", err)
+		}
+		if _, err := use(t, other, "lune_en", device); !fault.Is(err, fault.Unauthenticated) {
+			t.Errorf("it still signs in: %v", err)
+		}
+		if _, err := use(t, other, "lune_en", his); err != nil {
+			t.Errorf("another customer's: %v", err)
+		}
+		var told int
+		for _, l := range h.Letters() {
+			if strings.HasPrefix(l.Subject, "We removed a passkey") && l.To.Email == c.Email && l.Object != nil {
+				told++
+			}
+		}
+		if told != 1 || countOf(h, audit.PasskeyRemoved) != 1 {
+			t.Errorf("%d letters, %d in the audit", told, countOf(h, audit.PasskeyRemoved))
+		}
+	})
+}

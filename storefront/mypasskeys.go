@@ -265,7 +265,7 @@ func (c *call) named(id string) (p signin.Passkey, err error) {
 		return p, web.NoSuchPage()
 	}
 	err = c.SignIn.DB.Read(c.r.Context(), func(tx *db.Tx) (err error) {
-		p, err = signin.FindPasskey(c.r.Context(), tx, c.signed, at)
+		p, err = signin.FindPasskey(c.r.Context(), tx, c.signed.Customer.ID, at)
 		return err
 	})
 	return p, err

@@ -32,7 +32,7 @@ var events = []event{
 	{Type: "sessions.ended", Tell: "Sessions of a customer were ended", From: []string{audit.SessionsEnded, audit.TokensRevoked, audit.ResetCompleted, audit.PasswordChanged, audit.IncidentTreated, audit.Objected}, Counts: "sessions"},
 	{Type: "customer.objected", Tell: "Somebody pressed “It wasn't me” in a letter", From: []string{audit.Objected}},
 	{Type: "passkey.added", Tell: "A passkey was added to an account", From: []string{audit.PasskeyAdded}},
-	{Type: "passkey.removed", Tell: "A passkey was removed from an account by its owner", From: []string{audit.PasskeyRemoved}},
+	{Type: "passkey.removed", Tell: "A passkey was removed from an account, by its owner or by the store", From: []string{audit.PasskeyRemoved}},
 	{Type: "customer.locked", Tell: "Signing in was paused after wrong passwords; whose, is not told", From: []string{audit.SignInLocked}, Nobody: true},
 }
 

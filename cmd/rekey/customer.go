@@ -14,6 +14,7 @@ import (
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/signin"
 )
 
 type customerCommands struct {
@@ -22,6 +23,7 @@ type customerCommands struct {
 	ResetPassword customerReset  `cmd:"" help:"Send a customer the store's letter with a link to a new password."`
 	ForceSignIn   customerForce  `cmd:"" help:"Revoke every token of the web API that programs hold for a customer."`
 	Unlock        customerUnlock `cmd:"" help:"End whatever keeps a customer out: the pause after too many wrong passwords, the holds after “It wasn't me”."`
+	RemovePasskey customerTake   `cmd:"" help:"Remove a passkey of a customer's, who is told by letter."`
 	ExportData    customerData   `cmd:"" help:"Write everything that is kept about a customer, as JSON: what they may ask for."`
 	Erase         customerErase  `cmd:"" help:"Delete a customer's account and everything personal about them."`
 	Import        customerImport `cmd:"" help:"Read customers from a CSV file."`
@@ -230,6 +232,47 @@ func (c *customerUnlock) Run(ctx context.Context, sh shell) error {
 			return err
 		}
 		fmt.Fprintf(sh.out, "%s can sign in again.\n", one.Email)
+		return nil
+	})
+}
+
+type customerTake struct {
+	place
+	who
+	Passkey string `arg:"" help:"Name of the passkey, or its id (rekey customer show --json)."`
+}
+
+// Run removes the passkey.
+func (c *customerTake) Run(ctx context.Context, sh shell) error {
+	return c.read(ctx, func(h *app.House) error {
+		one, err := c.find(ctx, h)
+		if err != nil {
+			return err
+		}
+		var all, meant []signin.Passkey
+		err = h.DB.Read(ctx, func(tx *db.Tx) error { all, err = signin.Passkeys(ctx, tx, one.ID); return err })
+		if err != nil {
+			return err
+		}
+		var names []string
+		for _, p := range all {
+			names = append(names, p.Name)
+			if p.Name == c.Passkey || p.ID.String() == c.Passkey {
+				meant = append(meant, p)
+			}
+		}
+		switch {
+		case len(all) == 0:
+			return fmt.Errorf("%s has no passkeys", one.Email)
+		case len(meant) == 0:
+			return fmt.Errorf("%s has no passkey %q; there are: %s", one.Email, c.Passkey, list(names))
+		case len(meant) > 1:
+			return fmt.Errorf("%s has %d passkeys named %q; name one by its id, as rekey customer show --json gives it", one.Email, len(meant), c.Passkey)
+		}
+		if err := h.SignIn.TakePasskey(ctx, admin.CommandLine(admin.RemovePasskeys), one.ID, meant[0].ID, audit.Origin{}); err != nil {
+			return err
+		}
+		fmt.Fprintf(sh.out, "The passkey %q was removed. %s is told by letter.\n", meant[0].Name, one.Email)
 		return nil
 	})
 }

@@ -27,7 +27,8 @@ type Door struct {
 	Routes  []Route
 	HSTS    bool
 
-	// Fill gives what may stand for a wildcard, by its name; nil, or nothing, is "1" and "nobody".
+	// Fill gives what may stand for a wildcard, by its name; nil, or nothing, is "1" and "nobody". Of a second one in a path the first
+	// alone is asked for.
 	Fill func(name string) []string
 	// Body is what a POST or PUT carries, by path; nil is an empty form.
 	Body func(path string) (media, body string)
@@ -107,17 +108,22 @@ func (d Door) paths(pattern string) []string {
 	if name[1] == "$" {
 		return []string{d.Prefix + strings.TrimSuffix(pattern, "{$}")}
 	}
-	values := []string{"1", "nobody"}
-	if d.Fill != nil {
-		if own := d.Fill(strings.TrimSuffix(name[1], "...")); own != nil {
-			values = own
-		}
-	}
 	var all []string
-	for _, value := range values {
-		all = append(all, d.Prefix+wildcard.ReplaceAllString(pattern, value))
+	for _, value := range d.fill(name[1]) {
+		path := strings.Replace(pattern, name[0], value, 1)
+		path = wildcard.ReplaceAllStringFunc(path, func(other string) string { return d.fill(strings.Trim(other, "{}"))[0] })
+		all = append(all, d.Prefix+path)
 	}
 	return all
+}
+
+func (d Door) fill(name string) []string {
+	if d.Fill != nil {
+		if own := d.Fill(strings.TrimSuffix(name, "...")); own != nil {
+			return own
+		}
+	}
+	return []string{"1", "nobody"}
 }
 
 func (d Door) request(method, path string) *http.Request {
