@@ -21,6 +21,7 @@ prepare() {
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb || missing+=(postgresql)
 	has chromium || has chromium-browser || has google-chrome || missing+=(chromium)
 	has fc-list && [ -n "$(fc-list 2>/dev/null | head -n 1)" ] || missing+=(fontconfig fonts-dejavu fonts-liberation)
+	has nginx || [ -x /usr/sbin/nginx ] || missing+=(nginx-light) # in front of the program, as docs/operating.md sets it up
 	has gcc || missing+=(gcc libc6-dev) # for the race detector
 	has npm || missing+=(npm) # for axe-core, and for the public clients that the tests drive
 	if [ "${#missing[@]}" -gt 0 ]; then install "${missing[@]}"; fi

@@ -47,7 +47,7 @@ const (
 // NewServer makes an http.Server with time-outs and header limits. The caller listens, serves and shuts it down.
 func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           h,
+		Handler:           unambiguous(h),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -55,6 +55,17 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    MaxHeader,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+}
+
+// unambiguous lets a body in chunks be the last thing on its connection. net/http overlooks a Content-Length beside the chunks; a
+// proxy that went by it would take for a body what we take for the next request. RFC 9112, 6.1: then the connection must be closed.
+func unambiguous(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // visit is what the stack knows about one request. It travels in the context behind a pointer, so that the access log,
