@@ -1,9 +1,6 @@
 package test
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -31,6 +28,7 @@ type prize struct {
 func TestOneOfManyWins(t *testing.T) {
 	eachArena(t, func(t *testing.T, a *arena) {
 		a.unlimited()
+		a.set(map[string]string{"customer/signin_by_letter/enabled": "1"})
 		a.unlimited("customer/password/lockout_failures") // each password of the crowd is tried afterwards
 		app, word := a.app("--confidential")
 		for round := range rounds(t, 1, 10) {
@@ -38,11 +36,14 @@ func TestOneOfManyWins(t *testing.T) {
 				{"a link, on the page", linkOnThePage},
 				{"a link, by the web API", linkByTheAPI},
 				{"five links of one customer", fiveLinks},
+				{"a link and the code beside it", linkAndCode},
+				{"a code to sign in", codeToSignIn},
 				{"a confirmation key, on the page and by the web API", confirmationKey},
 				{"a new address", newAddress},
 				{"a customer's yes to an app", yesToAnApp(app)},
 				{"a code of an app", codeOfAnApp(app, word)},
 				{"a refresh token: all agree on its one successor", refreshToken(app, word)},
+				{"a verifier of an integration", verifier},
 			} {
 				a.row(fmt.Sprintf("%s/%d", p.why, round), func() {
 					email := fmt.Sprintf("crowd%03d.%d@example.com", round, i)
@@ -139,6 +140,39 @@ func fiveLinks(a *arena, email string) (crowded []*http.Request, judge func([]an
 		crowded = append(crowded, resetByAPI(email, secrets[i%len(secrets)], candidate(i)))
 	}
 	return crowded, func(answers []answer) { a.onePassword(email, answers, "200", "400") }
+}
+
+func linkAndCode(a *arena, email string) (crowded []*http.Request, judge func([]answer)) {
+	a.customer(email, "Camille", "Durand", oldPassword)
+	asker, elsewhere := newGuest(luneHost), newGuest(luneHost)
+	a.does(asker, "POST", "/customer/account/forgotpasswordpost", url.Values{"email": {email}})
+	letter := a.post.wait(email, 1)
+	if got := a.does(asker, "POST", "/customer/account/resetcodepost", url.Values{"code": {letter.code()}}); got.status != http.StatusSeeOther {
+		a.t.Fatalf("typing the code gives %d", got.status)
+	}
+	a.open(elsewhere, "createpassword", letter.secret())
+	for i := range crowd {
+		g := []*guest{asker, elsewhere}[i/2%2] // each of them at either node
+		crowded = append(crowded, g.request("POST", "/customer/account/resetpasswordpost",
+			url.Values{"password": {candidate(i)}, "password_confirmation": {candidate(i)}}))
+	}
+	return crowded, func(answers []answer) { a.onePassword(email, answers, "303 /customer/account/login", "410") }
+}
+
+func codeToSignIn(a *arena, email string) (crowded []*http.Request, judge func([]answer)) {
+	a.customer(email, "Camille", "Durand", oldPassword)
+	g := newGuest(luneHost)
+	a.does(g, "POST", "/customer/account/loginbyletterpost", url.Values{"email": {email}})
+	code := a.post.wait(email, 1).code()
+	for range crowd {
+		crowded = append(crowded, g.request("POST", "/customer/account/logincodepost", url.Values{"code": {code}}))
+	}
+	return crowded, func(answers []answer) {
+		a.oneOf(answers, []string{"303 /customer/account"}, []string{"422"})
+		if n := a.count(`SELECT COUNT(*) FROM sessions s JOIN customers c ON c.id = s.customer_id WHERE c.email = $1`, email); n != 1 {
+			a.t.Errorf("%d sessions were begun", n)
+		}
+	}
 }
 
 // onePassword holds that one of the crowd has set the password: only that one signs in, and its owner was told once.
@@ -243,164 +277,4 @@ func (a *arena) signedIn(host, email, password string) *guest {
 		a.t.Fatalf("signing in gives %d", got.status)
 	}
 	return g
-}
-
-const proofKey = "a-verifier-of-at-least-forty-three-characters"
-
-// asks begins an authorization of an app in a customer's browser and gives the number under which it waits.
-func (a *arena) asks(g *guest, app string) string {
-	a.t.Helper()
-	sum := sha256.Sum256([]byte(proofKey))
-	q := url.Values{"client_id": {app}, "redirect_uri": {appBack}, "response_type": {"code"}, "scope": {"openid email offline_access"},
-		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}
-	got := a.does(g, "GET", "/oauth2/authorize?"+q.Encode(), nil)
-	to, err := url.Parse(got.header.Get("Location"))
-	if err != nil || to.Query().Get("request") == "" {
-		a.t.Fatalf("authorizing gives %d to %q", got.status, got.header.Get("Location"))
-	}
-	return to.Query().Get("request")
-}
-
-func decision(request string) url.Values {
-	return url.Values{"request": {request}, "decision": {"allow"}}
-}
-
-// code lets a customer allow an app and gives what the app gets.
-func (a *arena) code(host, app, email string) string {
-	a.t.Helper()
-	g := a.signedIn(host, email, oldPassword)
-	got := a.does(g, "POST", "/customer/account/connect", decision(a.asks(g, app)))
-	to, err := url.Parse(got.header.Get("Location"))
-	if err != nil || to.Query().Get("code") == "" {
-		a.t.Fatalf("allowing an app gives %d to %q", got.status, got.header.Get("Location"))
-	}
-	return to.Query().Get("code")
-}
-
-// grant is what the token endpoint gives.
-type grant struct {
-	Access  string `json:"access_token"`
-	Refresh string `json:"refresh_token"`
-	Error   string `json:"error"`
-}
-
-func granted(a answer) (g grant) {
-	_ = json.Unmarshal([]byte(a.body), &g) // an answer that is no JSON grants nothing
-	return g
-}
-
-// tokenRequest is an app's request at the token endpoint; pairs are its fields.
-func tokenRequest(host, app, word string, pairs ...string) *http.Request {
-	form := url.Values{}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		form.Set(pairs[i], pairs[i+1])
-	}
-	r := newGuest(host).request("POST", "/oauth2/token", form)
-	r.SetBasicAuth(app, word)
-	return r
-}
-
-func redeeming(host, app, word, code string) *http.Request {
-	return tokenRequest(host, app, word, "grant_type", "authorization_code", "code", code, "redirect_uri", appBack, "code_verifier", proofKey)
-}
-
-func refreshing(host, app, word, refresh string) *http.Request {
-	return tokenRequest(host, app, word, "grant_type", "refresh_token", "refresh_token", refresh)
-}
-
-// asked is send for a node that must answer.
-func (a *arena) asked(r *http.Request) answer {
-	a.t.Helper()
-	got, err := a.send(a.nodes[0], r)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return got
-}
-
-func yesToAnApp(app string) func(*arena, string) ([]*http.Request, func([]answer)) {
-	return func(a *arena, email string) (crowded []*http.Request, judge func([]answer)) {
-		a.customer(email, "Camille", "Durand", oldPassword)
-		g := a.signedIn(luneHost, email, oldPassword)
-		request := a.asks(g, app)
-		for range crowd {
-			crowded = append(crowded, g.request("POST", "/customer/account/connect", decision(request)))
-		}
-		return crowded, func(answers []answer) {
-			for _, got := range answers {
-				if strings.HasPrefix(got.header.Get("Location"), appBack+"?code=") {
-					got.header.Set("Location", "the app")
-				}
-			}
-			a.oneOf(answers, []string{"303 the app"}, []string{"410"})
-		}
-	}
-}
-
-func codeOfAnApp(app, word string) func(*arena, string) ([]*http.Request, func([]answer)) {
-	return func(a *arena, email string) (crowded []*http.Request, judge func([]answer)) {
-		a.customer(email, "Camille", "Durand", oldPassword)
-		code := a.code(luneHost, app, email)
-		for range crowd {
-			crowded = append(crowded, redeeming(luneHost, app, word, code))
-		}
-		return crowded, func(answers []answer) {
-			a.oneOf(answers, []string{"200"}, []string{"400"})
-			for _, got := range answers {
-				if got.status != http.StatusOK {
-					continue
-				}
-				// Somebody else has shown the code: nobody can tell who is the thief, so the first one's tokens are dead too.
-				won := granted(got)
-				if status := a.userInfo(luneHost, won.Access); status != http.StatusUnauthorized {
-					a.t.Errorf("the access token of a code that was shown again gives %d", status)
-				}
-				if again := a.asked(refreshing(luneHost, app, word, won.Refresh)); granted(again).Error != "invalid_grant" {
-					a.t.Errorf("its refresh token gives %d", again.status)
-				}
-			}
-		}
-	}
-}
-
-// userInfo asks whom an app's access token stands for.
-func (a *arena) userInfo(host, access string) int {
-	a.t.Helper()
-	g := newGuest(host)
-	g.bearer = access
-	return a.does(g, "GET", "/oauth2/userinfo", nil).status
-}
-
-func refreshToken(app, word string) func(*arena, string) ([]*http.Request, func([]answer)) {
-	return func(a *arena, email string) (crowded []*http.Request, judge func([]answer)) {
-		a.customer(email, "Camille", "Durand", oldPassword)
-		first := granted(a.asked(redeeming(luneHost, app, word, a.code(luneHost, app, email))))
-		for range crowd {
-			crowded = append(crowded, refreshing(luneHost, app, word, first.Refresh))
-		}
-		return crowded, func(answers []answer) {
-			heads := map[string]int{}
-			successor := ""
-			for _, got := range answers {
-				if got.status != http.StatusServiceUnavailable {
-					successor = granted(got).Refresh
-					heads[successor]++
-				}
-			}
-			if len(heads) != 1 || successor == "" || successor == first.Refresh || heads[successor] < crowd/2 {
-				a.t.Fatalf("the crowd was answered %v with %d refresh tokens; an app that lost the answer must get the same one", tally(answers), len(heads))
-			}
-			next := granted(a.asked(refreshing(luneHost, app, word, successor)))
-			if next.Refresh == "" || a.userInfo(luneHost, next.Access) != http.StatusOK {
-				a.t.Fatal("the successor does not work")
-			}
-			// The grace is over once the successor was used: whoever shows the first one now is a thief, or was robbed.
-			if late := a.asked(refreshing(luneHost, app, word, first.Refresh)); granted(late).Error != "invalid_grant" {
-				a.t.Errorf("the first refresh token gives %d", late.status)
-			}
-			if status := a.userInfo(luneHost, next.Access); status != http.StatusUnauthorized {
-				a.t.Errorf("the family lives on: %d", status)
-			}
-		}
-	}
 }
