@@ -2,6 +2,7 @@ package test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"net/http"
@@ -52,57 +53,63 @@ func needAxe(t *testing.T) string {
 	return core
 }
 
-// violations runs axe-core on the page as it is shown now. It comes in over the browser's debugging line, so the
-// page's own security policy stays as it is.
-func (b *tab) violations(core string) []violation {
+// inject brings axe-core into the page that is shown now. It comes in over the browser's debugging line, so the page's own
+// security policy stays as it is.
+func (b *tab) inject(core string) {
 	b.t.Helper()
 	script[any](b, core+"; null")
-	return script[[]violation](b, `axe.run(document, { resultTypes: ['violations'] }).then(r => r.violations.map(v =>
-		({ id: v.id, impact: v.impact, help: v.help, nodes: v.nodes.map(n => n.html) })))`)
+}
+
+// violations runs axe-core, which was injected, on the page as it looks now; all its rules, or the given ones.
+func (b *tab) violations(rules ...string) []violation {
+	b.t.Helper()
+	only, err := json.Marshal(rules)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return script[[]violation](b, `axe.run(document, Object.assign({ resultTypes: ['violations'] }, `+string(only)+` && { runOnly: `+string(only)+` }))
+		.then(r => r.violations.map(v => ({ id: v.id, impact: v.impact, help: v.help, nodes: v.nodes.map(n => n.html) })))`)
 }
 
 // accessible fails for everything serious on the page that is shown now.
-func (b *tab) accessible(core, what string) {
+func (b *tab) accessible(what string, rules ...string) {
 	b.t.Helper()
-	for _, v := range b.violations(core) {
+	for _, v := range b.violations(rules...) {
 		if v.Impact == "serious" || v.Impact == "critical" {
 			b.t.Errorf("%s: %s (%s, %s) at %q", what, v.Help, v.ID, v.Impact, v.Nodes)
 		}
 	}
 }
 
-// TestPagesAreAccessible lets axe-core look at every page, in the light and in the dark.
+// narrow is the width in pixels at which nothing may have to be scrolled sideways (WCAG 1.4.10).
+const narrow = 320
+
+// fits fails for a page that is wider than a narrow window.
+func (b *tab) fits(what string) {
+	b.t.Helper()
+	if wide := script[int](b, `document.documentElement.scrollWidth`); wide > narrow {
+		b.t.Errorf("%s is %d pixels wide, in a window of %d", what, wide, narrow)
+	}
+}
+
+// TestPagesAreAccessible lets axe-core look at every page: in the light, in the dark (where nothing but colours differs), and
+// at the width of a small phone, where the page must fit as well.
 func TestPagesAreAccessible(t *testing.T) {
 	core := needAxe(t)
-	eachScene(t, func(t *testing.T, st *stage, sc scene) {
-		b := newTab(t, look{})
-		sc.show(st, b)
-		b.accessible(core, "light")
-		b.wear(look{dark: true})
-		b.accessible(core, "dark")
-		b.wear(look{width: 390, height: 844})
-		b.accessible(core, "phone")
-	})
-}
-
-// TestFitsAPhone shows every page at 320 pixels, where nothing may have to be scrolled sideways (WCAG 1.4.10).
-func TestFitsAPhone(t *testing.T) {
-	eachScene(t, func(t *testing.T, st *stage, sc scene) {
-		b := newTab(t, look{width: 320, height: 640})
-		sc.show(st, b)
-		if wide := script[int](b, `document.documentElement.scrollWidth`); wide > 320 {
-			t.Errorf("the page is %d pixels wide", wide)
-		}
-	})
-}
-
-// eachScene shows every page of a store, on one engine as pages do not know which one runs.
-func eachScene(t *testing.T, f func(t *testing.T, st *stage, sc scene)) {
-	t.Helper()
 	whole(t)
-	st := newStage(t, dbtest.SQLite)
+	st := newStage(t, dbtest.SQLite) // pages do not know which engine runs
 	for _, sc := range slices.Concat(allStorefrontScenes(), passkeyScenes, allConsoleScenes(), passkeyConsoleScenes) {
-		t.Run(sc.name, func(t *testing.T) { f(t, st, sc) })
+		t.Run(sc.name, func(t *testing.T) {
+			b := newTab(t, look{})
+			sc.show(st, b)
+			b.inject(core)
+			b.accessible("light")
+			b.wear(look{dark: true})
+			b.accessible("dark", "color-contrast")
+			b.wear(look{width: narrow, height: 640})
+			b.accessible("phone")
+			b.fits("the page")
+		})
 	}
 }
 
