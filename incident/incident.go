@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -114,6 +115,8 @@ type Service struct {
 	Shop     *shop.Shop
 	Hasher   *secret.Hasher
 	Recovery *recovery.Service
+
+	turns sync.Mutex // of this node's incidents
 }
 
 // Describe writes an incident down as a draft: nothing is done yet, and what is to be done may be decided later. lines is the list
@@ -186,7 +189,7 @@ func (m *Measures) check() error {
 	case utf8.RuneCountInString(m.Why) > MaxWhy || strings.ContainsFunc(m.Why, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' }):
 		return fault.Refuse("why", "malformed", fmt.Sprintf("The sentence for the letter may have at most %d characters.", MaxWhy), nil)
 	case m.PerHour < 0 || m.PerHour > MaxPerHour:
-		return fault.Refuse("per_hour", "malformed", fmt.Sprintf("Letters can be sent at 1 to %d an hour.", MaxPerHour), nil)
+		return fault.Refuse("per_hour", "malformed", "Letters can be sent at 1 to 1,000,000 an hour.", nil)
 	}
 	m.Why = strings.Join(strings.Fields(m.Why), " ")
 	if m.PerHour == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -469,5 +470,29 @@ func TestDescriptionsAreRefusedInPlainWords(t *testing.T) {
 		if err := w.s.Decide(ctx, operate, draft.ID, all); !fault.Is(err, fault.Conflict) {
 			t.Errorf("decided after the start: %v", err)
 		}
+	})
+}
+
+// TestOneIncidentKeepsNoOtherWaiting: letters may take days, and what is found meanwhile must not wait for the last of them.
+func TestOneIncidentKeepsNoOtherWaiting(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		w := build(t, d)
+		w.people("lune_en", 3)
+		slow := w.start(Choice{}, Measures{Letter: true, PerHour: 1}, "")
+		urgent := w.start(Choice{}, Measures{Sessions: true}, "")
+		working, stop := context.WithTimeout(ctx, time.Minute)
+		defer stop()
+		ended := make(chan struct{})
+		go func() { w.s.Run(working, slog.New(slog.DiscardHandler)); close(ended) }()
+		for w.find(urgent).State != Finished {
+			if working.Err() != nil {
+				t.Fatalf("the second incident waits: %+v", w.find(urgent))
+			}
+		}
+		if i := w.find(slow); i.State != Running || i.Written > 1 {
+			t.Errorf("the first is %+v", i)
+		}
+		stop()
+		<-ended
 	})
 }

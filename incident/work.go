@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/rekeyhq/rekey/audit"
@@ -30,18 +31,31 @@ const (
 	writeBatch  = 100
 )
 
-// Run works on incidents until ctx ends. Every node runs it; leases keep them from doing the same.
+// Run works on incidents until ctx ends, on all that there are: one whose letters take days keeps none of the others waiting. Every
+// node runs it; leases keep them from doing the same.
 func (s *Service) Run(ctx context.Context, log *slog.Logger) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
+	var working sync.WaitGroup
+	defer working.Wait()
+	stopped := func(err error) {
+		if err != nil && ctx.Err() == nil {
+			log.Warn("an incident stopped; it is gone on with in a moment", "error", err)
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-pause.C:
 		}
-		if err := s.WorkOnce(ctx, 0); err != nil && ctx.Err() == nil {
-			log.Warn("an incident stopped; it is gone on with in a moment", "error", err)
+		for more := true; more; {
+			holder := db.NewID()
+			id, err := s.take(ctx, 0, holder)
+			stopped(err)
+			if more = err == nil && id != 0; more {
+				working.Go(func() { stopped(s.work(ctx, id, holder)) })
+			}
 		}
 		pause.Reset(lookEvery)
 	}
@@ -52,22 +66,43 @@ func (s *Service) Run(ctx context.Context, log *slog.Logger) {
 func (s *Service) WorkOnce(ctx context.Context, id int64) error {
 	holder := db.NewID()
 	id, err := s.take(ctx, id, holder)
-	for err == nil && id != 0 {
-		var next time.Duration
-		var more bool
-		began := time.Now()
-		if more, next, err = s.step(ctx, id, holder); !more || err != nil {
+	if err != nil || id == 0 {
+		return err
+	}
+	return s.work(ctx, id, holder)
+}
+
+func (s *Service) work(ctx context.Context, id int64, holder db.ID) error {
+	for {
+		more, next, err := s.oneBatch(ctx, id, holder)
+		if !more || err != nil {
 			return err
 		}
-		// As long as a batch took, the database is everybody else's.
-		next = max(min(next, lookEvery), min(time.Since(began), longestRest))
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(next):
+		if err := rest(ctx, min(next, lookEvery)); err != nil {
+			return err
 		}
 	}
-	return err
+}
+
+// oneBatch is a step and the rest after it: as long as a batch took, the database is everybody else's. The incidents of a node take turns.
+func (s *Service) oneBatch(ctx context.Context, id int64, holder db.ID) (more bool, next time.Duration, err error) {
+	s.turns.Lock()
+	defer s.turns.Unlock()
+	began := time.Now()
+	if more, next, err = s.step(ctx, id, holder); !more || err != nil {
+		return false, 0, err
+	}
+	pause := min(time.Since(began), longestRest)
+	return true, max(0, next-pause), rest(ctx, pause)
+}
+
+func rest(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // take claims a running incident that no living node holds; 0 for none.

@@ -83,7 +83,7 @@ func TestBreachDayOverAStore(t *testing.T) {
 	})
 }
 
-// incidents makes a draft with measures, and one that waits between its letters.
+// incidents makes a draft with measures, one that waits between its letters, one that has ended, and one that is paused.
 func (st *stage) incidents(b *tab) {
 	b.t.Helper()
 	if st.rekey(b.t, "incident", "list", "--json") != "[]\n" {
@@ -92,21 +92,52 @@ func (st *stage) incidents(b *tab) {
 	for _, args := range [][]string{
 		{"--name", "Leaked list, 24 November", "--end-sessions", "--new-password", "--letter", "--per-hour", "600", "--seen-from", "2026-01-01", "--network", "203.0.113.0/24"},
 		{"--name", "Stolen laptop of the agency", "--end-sessions", "--letter", "--per-hour", "1", "--created-from", "2001-01-01"},
+		{"--name", "Passwords found in a public archive of another shop’s customers, which ours may share", "--revoke-tokens", "--created-from", "2001-01-01"},
+		{"--name", "Drill", "--letter", "--per-hour", "1", "--why", "This is a drill. You need to do nothing.", "--created-from", "2001-01-01"},
 	} {
 		st.rekey(b.t, append([]string{"incident", "describe"}, args...)...)
 	}
-	st.rekey(b.t, "incident", "start", "2")
+	for _, id := range []string{"2", "3", "4"} {
+		st.rekey(b.t, "incident", "start", id)
+	}
+	st.rekey(b.t, "incident", "pause", "4")
 }
 
 var incidentScenes = []scene{
+	{"incidents-none", func(st *stage, b *tab) { st.open(b, "/admin/incidents") }},
 	{"incidents", func(st *stage, b *tab) { st.incidents(b); st.open(b, "/admin/incidents") }},
 	{"new-incident", func(st *stage, b *tab) { st.open(b, "/admin/incidents/new") }},
+	{"new-incident-refused", func(st *stage, b *tab) {
+		st.open(b, "/admin/incidents/new")
+		b.fill("Network of the last sign-in", "203.0.113")
+		b.fill("List of addresses", "camille@@example")
+		b.expect(http.StatusUnprocessableEntity, b.press("Count Customers"))
+	}},
 	{"incident-draft", func(st *stage, b *tab) { st.incidents(b); st.open(b, "/admin/incidents/1") }},
 	{"incident-start", func(st *stage, b *tab) {
 		st.incidents(b)
 		st.open(b, "/admin/incidents/1")
 		b.click("Start")
 		b.see("Cancel")
+	}},
+	{"incident-refused", func(st *stage, b *tab) {
+		st.incidents(b)
+		st.open(b, "/admin/incidents/1")
+		script[any](b, `document.querySelectorAll('input[type=checkbox]').forEach(e => e.checked = false)`)
+		b.fill("Letters an hour", "0")
+		b.expect(http.StatusUnprocessableEntity, b.press("Save Measures"))
+	}},
+	{"incident-start-page", func(st *stage, b *tab) { st.incidents(b); st.open(b, "/admin/incidents/1/start") }},
+	{"incident-stop-page", func(st *stage, b *tab) { st.incidents(b); st.open(b, "/admin/incidents/2/stop") }},
+	{"incident-finished", func(st *stage, b *tab) {
+		st.incidents(b)
+		st.open(b, "/admin/incidents/3")
+		b.see("Finished")
+	}},
+	{"incident-paused", func(st *stage, b *tab) {
+		st.incidents(b)
+		st.open(b, "/admin/incidents/4")
+		b.see("Paused", "Resume")
 	}},
 	{"incident-running", func(st *stage, b *tab) {
 		st.incidents(b)
