@@ -342,6 +342,39 @@ func (s *Service) take(ctx context.Context, tx *db.Tx, who Admin, code string) (
 	return n == 1, err
 }
 
+// Reseal seals administrators' second factors with the key that are sealed by the key beside it, and tells how many there were. What no
+// key opens stays: the right one may come back.
+func Reseal(ctx context.Context, tx *db.Tx, key secret.Key) (int, error) {
+	done := 0
+	for _, column := range []string{"totp", "totp_pending"} {
+		type factor struct {
+			id     int64
+			sealed []byte
+		}
+		rows, err := tx.Query(ctx, "SELECT id, "+column+" FROM admins WHERE "+column+" IS NOT NULL ORDER BY id")
+		all, err := db.Collect(rows, err, func(row db.Scanner) (f factor, err error) {
+			err = row.Scan(&f.id, &f.sealed)
+			return f, err
+		})
+		if err != nil {
+			return done, err
+		}
+		for _, f := range all {
+			again, changed, err := key.Reseal(totpPurpose, idBytes(f.id), f.sealed)
+			if err != nil || !changed {
+				continue
+			}
+			// Whoever was given another one in this moment keeps that.
+			n, err := tx.Exec(ctx, "UPDATE admins SET "+column+" = $2 WHERE id = $1 AND "+column+" = $3", f.id, again, f.sealed)
+			if err != nil {
+				return done, err
+			}
+			done += int(n)
+		}
+	}
+	return done, nil
+}
+
 // stepOf finds the step of RFC 6238 whose code was given, the present one or its neighbours.
 func stepOf(key secret.Text, code string, now time.Time) (step int64, ok bool) {
 	code = strings.ReplaceAll(strings.TrimSpace(code), " ", "")

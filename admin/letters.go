@@ -76,11 +76,13 @@ func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Co
 		return mail.Content{}, fault.New(fault.Conflict, "admin.no_url", "the console has no address yet; set "+shop.AdminURL)
 	}
 	var who Admin
+	var link secret.Text
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		if who, err = named(ctx, tx, letter.Data["name"]); err != nil {
 			return err
 		}
-		return s.putLink(ctx, tx, snap, letter, who)
+		link, err = s.putLink(ctx, tx, snap, letter, who)
+		return err
 	})
 	if err != nil {
 		return mail.Content{}, err
@@ -92,7 +94,7 @@ func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Co
 	key := "letter." + ResetLetter
 	c.Paragraphs = []string{l.T(key+".body1", "Username", who.Username)}
 	c.Button = &mail.Button{Label: l.T(key + ".button"),
-		URL: secret.NewText(base + NewPasswordPath + "?" + url.Values{"token": {s.linkSecret(letter.ID).Reveal()}}.Encode())}
+		URL: secret.NewText(base + NewPasswordPath + "?" + url.Values{"token": {link.Reveal()}}.Encode())}
 	c.After = []string{l.T("letter.valid_until", "Date", l.Date(letter.ExpiresAt, zone))}
 	if who.SecondFactor {
 		c.After = append(c.After, l.T(key+".factor"))

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/binary"
+	"crypto/sha256"
 	"errors"
 	"strings"
 	"time"
@@ -81,8 +81,13 @@ func at(party passkey.Party, all []Passkey) (creds []passkey.Credential) {
 }
 
 // owner is how an administrator stands in the list of an authenticator, which is told nothing of who they are but the name.
-func (s *Service) owner(who Admin) passkey.Owner {
-	handle := secret.Digest(s.Key.Derive("admin-passkey-owner", binary.BigEndian.AppendUint64(nil, uint64(who.ID))))
+// Theirs is what it was told before; the first one is made of the challenge, which every node knows.
+func owner(who Admin, mine []Passkey, challenge []byte) passkey.Owner {
+	sum := sha256.Sum256(append([]byte("admin-passkey-owner"), challenge...))
+	handle := sum[:]
+	if len(mine) > 0 {
+		handle = mine[0].handle
+	}
 	label := who.Name
 	if label == "" {
 		label = who.Username
@@ -139,7 +144,7 @@ func (s *Service) PendingPasskey(ctx context.Context, who Admin, party passkey.P
 	if err != nil {
 		return "", err
 	}
-	return party.Creation(challenge, s.owner(who), at(party, mine))
+	return party.Creation(challenge, owner(who, mine, challenge), at(party, mine))
 }
 
 // ConfirmPasskey keeps the passkey that a browser made. Whoever had no second factor gets recovery codes, which are shown this once.
@@ -155,7 +160,11 @@ func (s *Service) ConfirmPasskey(ctx context.Context, who Admin, party passkey.P
 		if err != nil {
 			return err
 		}
-		owner := s.owner(who)
+		mine, err := Passkeys(ctx, tx, who.ID)
+		if err != nil {
+			return err
+		}
+		owner := owner(who, mine, challenge)
 		made, err := party.Created(challenge, owner, answer)
 		if errors.Is(err, passkey.ErrRefused) {
 			return refused
@@ -233,9 +242,13 @@ func (s *Service) RemovePasskey(ctx context.Context, who Admin, id db.ID, passwo
 	})
 }
 
-// halfChallenge is what the browser is asked that waits for the second factor. It lives and ends with the session behind the cookie.
-func (s *Service) halfChallenge(cookie secret.Text) []byte {
-	return secret.Digest(s.Key.Derive("admin-passkey-challenge", secret.Digest(cookie)))
+// halfChallenges are what the browser that waits for the second factor is asked, and after it what a node with the key before would
+// have asked. They live and end with the session behind the cookie.
+func (s *Service) halfChallenges(cookie secret.Text) (all [][]byte) {
+	for _, t := range s.Key.Derived("admin-passkey-challenge", secret.Digest(cookie)) {
+		all = append(all, secret.Digest(t))
+	}
+	return all
 }
 
 // AskSecondFactor asks for one of the passkeys of whoever waits for the second factor behind a cookie. ok is false where they have
@@ -259,7 +272,7 @@ func (s *Service) AskSecondFactor(ctx context.Context, cookie secret.Text, party
 	if len(here) == 0 {
 		return "", false, nil
 	}
-	options, err = party.Request(s.halfChallenge(cookie), here)
+	options, err = party.Request(s.halfChallenges(cookie)[0], here)
 	return options, err == nil, err
 }
 
@@ -296,7 +309,12 @@ func (s *Service) takePasskey(ctx context.Context, tx *db.Tx, who Admin, cookie 
 		if p.Host != party.ID || !bytes.Equal(p.credential.ID, answer.CredentialID) {
 			continue
 		}
-		count, err := party.Verify(s.halfChallenge(cookie), answer, p.credential, p.handle)
+		var count uint32
+		for _, challenge := range s.halfChallenges(cookie) {
+			if count, err = party.Verify(challenge, answer, p.credential, p.handle); !errors.Is(err, passkey.ErrRefused) {
+				break
+			}
+		}
 		if errors.Is(err, passkey.ErrRefused) || errors.Is(err, passkey.ErrCopied) {
 			return false, nil
 		}

@@ -79,10 +79,6 @@ func (s *Service) RequestReset(ctx context.Context, name string, o audit.Origin)
 	})
 }
 
-func (s *Service) linkSecret(letterID db.ID) secret.Text {
-	return s.Key.Derive(linkPurpose, letterID[:])
-}
-
 // named finds whom a letter is for: the administrator of that name, or the only active one with that address.
 func named(ctx context.Context, tx *db.Tx, name string) (Admin, error) {
 	rows, err := tx.Query(ctx, "SELECT "+columns+" FROM admins WHERE username_canon = $1 OR LOWER(email) = $1 ORDER BY id", name)
@@ -107,37 +103,42 @@ func named(ctx context.Context, tx *db.Tx, name string) (Admin, error) {
 }
 
 // putLink makes the link of a letter, once. A letter that is tried again may find its link used, or the password changed.
-func (s *Service) putLink(ctx context.Context, tx *db.Tx, snap *shop.Snapshot, letter mail.Letter, who Admin) error {
+func (s *Service) putLink(ctx context.Context, tx *db.Tx, snap *shop.Snapshot, letter mail.Letter, who Admin) (link secret.Text, err error) {
 	now, err := tx.Now(ctx)
 	if err != nil {
-		return err
+		return link, err
 	}
 	made, err := tx.Exec(ctx, `INSERT INTO admin_links (id, secret_hash, admin_id, generation, created_at, expires_at)
-		VALUES ($1,$2,$3,$4,$5,$6) ON CONFLICT (id) DO NOTHING`, letter.ID, secret.Digest(s.linkSecret(letter.ID)), who.ID, who.generation,
+		VALUES ($1,$2,$3,$4,$5,$6) ON CONFLICT (id) DO NOTHING`, letter.ID, secret.Digest(s.Key.Derive(linkPurpose, letter.ID[:])), who.ID, who.generation,
 		db.Micro(now), db.Micro(letter.ExpiresAt))
 	if err != nil {
-		return err
+		return link, err
 	}
 	if made == 1 { // whoever asks by name and by address asks twice for the same letter
 		verdict, err := limit.Take(ctx, tx, letterRule(snap), "admin "+string(idBytes(who.ID)))
 		if err != nil {
-			return err
+			return link, err
 		}
 		if !verdict.Allowed {
-			return mail.NotNeeded("this administrator was sent enough links; the earlier ones still work")
+			return link, mail.NotNeeded("this administrator was sent enough links; the earlier ones still work")
 		}
 		_, err = tx.Exec(ctx, `UPDATE admin_links SET expires_at = $2 WHERE expires_at > $2 AND id IN
 			(SELECT id FROM admin_links WHERE admin_id = $1 AND spent_at IS NULL AND expires_at > $2 ORDER BY id DESC LIMIT 1000 OFFSET $3)`,
 			who.ID, db.Micro(now), MaxLive)
 		if err != nil {
-			return err
+			return link, err
 		}
 	}
-	_, err = findLink(ctx, tx, s.linkSecret(letter.ID))
-	if fault.Is(err, fault.Expired) {
-		return mail.NotNeeded("its link was used already, or the password has been changed since")
+	var digest []byte
+	if err := tx.Row(ctx, "SELECT secret_hash FROM admin_links WHERE id = $1", letter.ID).Scan(&digest); err != nil {
+		return link, err
 	}
-	return err
+	link = s.Key.Again(linkPurpose, letter.ID[:], digest)
+	_, err = s.findLink(ctx, tx, link)
+	if fault.Is(err, fault.Expired) {
+		return link, mail.NotNeeded("its link was used already, or the password has been changed since")
+	}
+	return link, err
 }
 
 // PendingReset is a link that works.
@@ -153,7 +154,8 @@ func linkExpired() error {
 	return fault.New(fault.Expired, "link.expired", "Your password reset link has expired.")
 }
 
-func findLink(ctx context.Context, tx *db.Tx, link secret.Text) (PendingReset, error) {
+// findLink reads a link that works. One that was made with a key which is accepted no more is none.
+func (s *Service) findLink(ctx context.Context, tx *db.Tx, link secret.Text) (PendingReset, error) {
 	if !secret.WellFormed(link) {
 		return PendingReset{}, linkExpired()
 	}
@@ -171,6 +173,9 @@ func findLink(ctx context.Context, tx *db.Tx, link secret.Text) (PendingReset, e
 	if err != nil {
 		return PendingReset{}, err
 	}
+	if !s.Key.Made(linkPurpose, p.linkID[:], link) {
+		return PendingReset{}, linkExpired()
+	}
 	p.who, err = Find(ctx, tx, id)
 	return p, err
 }
@@ -180,7 +185,7 @@ func findLink(ctx context.Context, tx *db.Tx, link secret.Text) (PendingReset, e
 func (s *Service) CheckReset(ctx context.Context, link secret.Text, o audit.Origin) (PendingReset, error) {
 	var p PendingReset
 	err := s.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		p, err = findLink(ctx, tx, link)
+		p, err = s.findLink(ctx, tx, link)
 		return err
 	})
 	if !fault.Is(err, fault.Expired) {

@@ -10,7 +10,8 @@
 //   - A node that cannot do its work says so: /readyz looks at the database, the schema and the mail queue. /healthz says
 //     only that the process answers.
 //   - The installation's key lives in a file, never in the database, which remembers the key's fingerprint: a node with
-//     another key does not start.
+//     another key does not start. A key is changed without an outage: a node may accept another one beside its own, and what the
+//     former key made is accepted for as long as a link lives, by the database's clock, and no longer.
 //
 // It owns the table installation: what the installation remembers about itself.
 package app

@@ -32,6 +32,7 @@ type Place struct {
 	Data          string // the folder of the embedded database and of the key
 	Database      string // "sqlite:PATH" or "postgres://…"; "" is databaseFile in Data
 	SecretKeyFile string // "" is keyFile in Data, with SQLite only
+	AcceptKeyFile string // file of another key, accepted beside it: the next one, or the former; "" is none
 	Breached      string // file of the list of breached passwords; "" is breachedFile in Data, if there is a Data
 	Dev           bool   // plain-http base URLs are allowed
 }
@@ -111,11 +112,15 @@ func (p Place) Open(ctx context.Context, o Opening) (*House, error) {
 	if o.Serve && key.IsZero() && !p.embedded() {
 		return nil, errors.New("with PostgreSQL the secret key must be given: --secret-key-file FILE, the same on every node (make one with: openssl rand -base64 32)")
 	}
+	beside, err := p.readBeside()
+	if err != nil {
+		return nil, err
+	}
 	d, err := db.Open(ctx, p.Database, db.Options{NoMigrate: !o.Make, Clock: o.Clock})
 	if err != nil {
 		return nil, p.Explain(err)
 	}
-	if key, err = p.settleKey(ctx, d, key, o); err != nil {
+	if key, err = p.settleKey(ctx, d, key, beside, o); err != nil {
 		d.Close()
 		return nil, p.Explain(err)
 	}

@@ -88,6 +88,9 @@ func (h *House) cleanOnce(ctx context.Context, log *slog.Logger, observe func(wh
 		log.Warn("housekeeping failed; it is tried again within the hour", "error", err)
 		return
 	}
+	if err := h.tendKey(ctx, log); err != nil && ctx.Err() == nil {
+		log.Warn("the change of the secret key is not finished; it is tried again within the hour", "error", err)
+	}
 	for _, s := range sweeps(stores) {
 		gone, err := h.sweep(ctx, s)
 		observe(s.what, gone)

@@ -91,7 +91,7 @@ func (s *Service) Activate(ctx context.Context, permit admin.Permit, email strin
 	}
 	var r registration
 	err = s.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		r, err = findRegistration(ctx, tx, "secret_hash", secret.Digest(link))
+		r, err = s.linked(ctx, tx, link)
 		return err
 	})
 	if fault.Is(err, fault.NotFound) {

@@ -14,6 +14,7 @@ type EmailChange struct {
 	ID        db.ID
 	ExpiresAt time.Time
 	Customer  Customer // as read with it
+	Digest    []byte   // of its link
 	To        Address
 }
 
@@ -50,9 +51,9 @@ func findEmailChange(ctx context.Context, tx *db.Tx, column string, key any) (Em
 	}
 	var e EmailChange
 	var owner, generation int64
-	err = tx.Row(ctx, "SELECT id, customer_id, email, email_canon, generation, expires_at FROM email_changes WHERE "+column+` = $1 AND expires_at > $2
+	err = tx.Row(ctx, "SELECT id, secret_hash, customer_id, email, email_canon, generation, expires_at FROM email_changes WHERE "+column+` = $1 AND expires_at > $2
 		AND created_at > (SELECT links_cut FROM customer_standing WHERE id = customer_id)`,
-		key, db.Micro(now)).Scan(&e.ID, &owner, &e.To.typed, &e.To.canonical, &generation, db.IntoTime(&e.ExpiresAt))
+		key, db.Micro(now)).Scan(&e.ID, &e.Digest, &owner, &e.To.typed, &e.To.canonical, &generation, db.IntoTime(&e.ExpiresAt))
 	if db.IsNoRows(err) {
 		return EmailChange{}, noEmailChange()
 	}

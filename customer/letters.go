@@ -120,7 +120,7 @@ func (s *Service) composeRegistration(ctx context.Context, letter mail.Letter) (
 		return c, nil
 	}
 	c := Compose(v, "confirm", r.firstname, mail.Address{Name: r.firstname + " " + r.lastname, Email: r.address.String()})
-	c.Button = &mail.Button{Label: l.T("letter.confirm.button"), URL: linkTo(v, "/customer/account/confirm", s.registrationSecret(id))}
+	c.Button = &mail.Button{Label: l.T("letter.confirm.button"), URL: linkTo(v, "/customer/account/confirm", s.Key.Again(registrationPurpose, id[:], r.digest))}
 	c.After = []string{l.T("letter.valid_until", "Date", l.Date(letter.ExpiresAt, v.Location()))}
 	c.NotYou = l.T("letter.confirm.ignore")
 	return c, nil

@@ -99,7 +99,7 @@ func (s *Service) registerByLetter(ctx context.Context, tx *db.Tx, v *shop.View,
 		id := db.NewID()
 		_, err = tx.Exec(ctx, `INSERT INTO registrations (id, website_id, store_view_id, email, email_canon, firstname, lastname,
 		password_hash, secret_hash, browser_hash, created_at, expires_at, said) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)`,
-			id, v.Website.ID, v.ID, a.typed, a.canonical, r.Firstname, r.Lastname, hash, secret.Digest(s.registrationSecret(id)),
+			id, v.Website.ID, v.ID, a.typed, a.canonical, r.Firstname, r.Lastname, hash, secret.Digest(s.Key.Derive(registrationPurpose, id[:])),
 			secret.Digest(browser), db.Micro(now), db.Micro(expires), said)
 		return map[string]string{"registration": id.String()}, err
 	})
@@ -190,6 +190,7 @@ func (s *Service) create(ctx context.Context, tx *db.Tx, v *shop.View, n New, sa
 
 type registration struct {
 	id                  db.ID
+	digest              []byte // of its link
 	websiteID, viewID   int64
 	address             Address
 	firstname, lastname string
@@ -207,8 +208,8 @@ func findRegistration(ctx context.Context, tx *db.Tx, column string, key any) (r
 	}
 	var r registration
 	var said string
-	err = tx.Row(ctx, `SELECT id, website_id, store_view_id, email, email_canon, firstname, lastname, password_hash, browser_hash, used_at, said
-		FROM registrations WHERE `+column+` = $1 AND expires_at > $2`, key, db.Micro(now)).Scan(&r.id, &r.websiteID, &r.viewID,
+	err = tx.Row(ctx, `SELECT id, secret_hash, website_id, store_view_id, email, email_canon, firstname, lastname, password_hash, browser_hash, used_at, said
+		FROM registrations WHERE `+column+` = $1 AND expires_at > $2`, key, db.Micro(now)).Scan(&r.id, &r.digest, &r.websiteID, &r.viewID,
 		&r.address.typed, &r.address.canonical, &r.firstname, &r.lastname, &r.hash, &r.browser, db.IntoTime(&r.usedAt), &said)
 	if db.IsNoRows(err) {
 		return registration{}, fault.New(fault.NotFound, "not_found", "There is no such registration.")
@@ -219,8 +220,17 @@ func findRegistration(ctx context.Context, tx *db.Tx, column string, key any) (r
 	return r, err
 }
 
-func (s *Service) registrationSecret(id db.ID) secret.Text {
-	return s.Key.Derive("registration-link", id[:])
+// registrationPurpose is what the secret of a registration's link is derived for.
+const registrationPurpose = "registration-link"
+
+// linked is the registration that a link finishes. One that was made with a key which is accepted no more finishes none. Errors:
+// fault NotFound.
+func (s *Service) linked(ctx context.Context, tx *db.Tx, link secret.Text) (registration, error) {
+	r, err := findRegistration(ctx, tx, "secret_hash", secret.Digest(link))
+	if err == nil && !s.Key.Made(registrationPurpose, r.id[:], link) {
+		err = fault.New(fault.NotFound, "not_found", "There is no such registration.")
+	}
+	return r, err
 }
 
 // linkTo is an absolute link that carries nothing but its secret.
@@ -252,7 +262,7 @@ func (s *Service) pending(ctx context.Context, tx *db.Tx, v *shop.View, link sec
 	if !secret.WellFormed(link) {
 		return registration{}, gone
 	}
-	r, err := findRegistration(ctx, tx, "secret_hash", secret.Digest(link))
+	r, err := s.linked(ctx, tx, link)
 	if fault.Is(err, fault.NotFound) || err == nil && (r.websiteID != v.Website.ID || !r.usedAt.IsZero()) {
 		return registration{}, gone
 	}

@@ -22,6 +22,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,24 +109,27 @@ func (s *Service) pose(v *shop.View, f Form, now time.Time) (string, error) {
 	rand.Read(random[:])
 	p := parameters{Algorithm: algorithm, Cost: cost(v), Data: data{now.Add(life).Unix()}, KeyLength: keyLength, KeyPrefix: prefix,
 		Nonce: hex.EncodeToString(random[:16]), Salt: hex.EncodeToString(random[16:])}
-	signature, err := s.sign(v, f, p)
+	signatures, err := s.sign(v, f, p)
 	if err != nil {
 		return "", err
 	}
-	text, err := json.Marshal(challenge{p, signature})
+	text, err := json.Marshal(challenge{p, signatures[0]})
 	return string(text), err
 }
 
-// sign binds a challenge to the installation, the website and the form.
-func (s *Service) sign(v *shop.View, f Form, p parameters) (string, error) {
+// sign binds a challenge to the installation, the website and the form. The first signature is the one that is given, any of them
+// is accepted.
+func (s *Service) sign(v *shop.View, f Form, p parameters) (signatures []string, err error) {
 	text, err := json.Marshal(p)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	key := s.Key.Derive("puzzle "+string(f), binary.BigEndian.AppendUint64(nil, uint64(v.WebsiteID)))
-	mac := hmac.New(sha256.New, []byte(key.Reveal()))
-	mac.Write(text)
-	return hex.EncodeToString(mac.Sum(nil)), nil
+	for _, key := range s.Key.Derived("puzzle "+string(f), binary.BigEndian.AppendUint64(nil, uint64(v.WebsiteID))) {
+		mac := hmac.New(sha256.New, []byte(key.Reveal()))
+		mac.Write(text)
+		signatures = append(signatures, hex.EncodeToString(mac.Sum(nil)))
+	}
+	return signatures, nil
 }
 
 // token is what is spent when a proof or a ticket is used.
@@ -149,8 +153,8 @@ func (s *Service) proof(v *shop.View, f Form, text string, now time.Time) (token
 		return token{}, false
 	}
 	p := given.Challenge.Parameters
-	signature, err := s.sign(v, f, p)
-	if err != nil || !hmac.Equal([]byte(signature), []byte(given.Challenge.Signature)) {
+	signatures, err := s.sign(v, f, p)
+	if err != nil || !slices.ContainsFunc(signatures, func(ours string) bool { return hmac.Equal([]byte(ours), []byte(given.Challenge.Signature)) }) {
 		return token{}, false
 	}
 	expires := time.Unix(p.Data.Expires, 0)

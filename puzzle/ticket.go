@@ -1,13 +1,13 @@
 package puzzle
 
 import (
-	"crypto/hmac"
 	"encoding/base64"
 	"encoding/binary"
 	"strings"
 	"time"
 
 	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 )
 
@@ -31,14 +31,14 @@ func (t ticket) encode() []byte {
 
 func (s *Service) write(v *shop.View, f Form, t ticket) string {
 	body := t.encode()
-	return base64.RawURLEncoding.EncodeToString(body) + "." + s.stamp(v, f, body)
+	return base64.RawURLEncoding.EncodeToString(body) + "." + s.Key.Derive(f.ticket(), stamped(v, body)).Reveal()
 }
 
 // read gives the ticket that write wrote for the same website and form, unless it has expired.
 func (s *Service) read(v *shop.View, f Form, text string, now time.Time) (ticket, bool) {
 	first, stamp, _ := strings.Cut(text, ".")
 	body, err := base64.RawURLEncoding.Strict().DecodeString(first)
-	if err != nil || len(body) != ticketBytes || !hmac.Equal([]byte(stamp), []byte(s.stamp(v, f, body))) {
+	if err != nil || len(body) != ticketBytes || !s.Key.Made(f.ticket(), stamped(v, body), secret.NewText(stamp)) {
 		return ticket{}, false
 	}
 	t := ticket{id: db.ID(body[:16]), from: time.UnixMicro(int64(binary.BigEndian.Uint64(body[16:]))), paid: body[ticketBytes-1] == 1}
@@ -49,7 +49,9 @@ func (t ticket) expires() time.Time { return t.from.Add(life) }
 
 func (t ticket) token() token { return token{id: t.id, expires: t.expires(), waited: !t.paid} }
 
-func (s *Service) stamp(v *shop.View, f Form, body []byte) string {
-	id := binary.BigEndian.AppendUint64(nil, uint64(v.WebsiteID))
-	return s.Key.Derive("ticket "+string(f), append(id, body...)).Reveal()
+// ticket is what the stamps of a form's tickets are derived for, and stamped what is in them.
+func (f Form) ticket() string { return "ticket " + string(f) }
+
+func stamped(v *shop.View, body []byte) []byte {
+	return append(binary.BigEndian.AppendUint64(nil, uint64(v.WebsiteID)), body...)
 }

@@ -34,8 +34,10 @@ const MaxTries = 5
 
 // code is what the letter with this id says to type: the same on every node and at every try of the letter.
 func (s *Service) code(p purpose, letterID db.ID) secret.Text {
-	return s.Key.DeriveCode("code to "+string(p), letterID[:])
+	return s.Key.DeriveCode(p.ofCode(), letterID[:])
 }
+
+func (p purpose) ofCode() string { return "code to " + string(p) }
 
 // putCode remembers that the browser with this secret asked for the letter. It runs for everyone alike, before anybody has looked
 // the customer up. The newest MaxLive letters of a browser can be answered by code.
@@ -131,7 +133,7 @@ func (s *Service) tryOnce(ctx context.Context, tx *db.Tx, v *shop.View, p purpos
 		return false, err
 	}
 	for _, w := range open {
-		if !s.code(p, w.letterID).Equal(code) {
+		if !s.Key.MadeCode(p.ofCode(), w.letterID[:], code) {
 			continue
 		}
 		if err := use(tx, w); err == nil {
@@ -173,8 +175,14 @@ func countTry(ctx context.Context, tx *db.Tx, codes []waiting, by int) error {
 // would have brought. Like opening the link it spends nothing, and it works for as long as the link does. Errors: those of try.
 func (s *Service) OpenByCode(ctx context.Context, v *shop.View, browser, typed secret.Text, o audit.Origin) (link secret.Text, err error) {
 	err = s.try(ctx, v, forReset, browser, typed, o, func(tx *db.Tx, w waiting) error {
-		link = s.linkSecret(w.letterID)
-		p, err := find(ctx, tx, v, link)
+		var digest []byte
+		if err := tx.Row(ctx, "SELECT secret_hash FROM links WHERE id = $1", w.letterID).Scan(&digest); db.IsNoRows(err) {
+			return expired()
+		} else if err != nil {
+			return err
+		}
+		link = s.Key.Again(linkPurpose, w.letterID[:], digest)
+		p, err := s.find(ctx, tx, v, link)
 		if err != nil {
 			return err
 		}

@@ -76,7 +76,7 @@ func (s *Service) mailEmailChange(ctx context.Context, tx *db.Tx, v *shop.View, 
 		return err
 	}
 	id, expires := db.NewID(), now.Add(v.Duration(shop.LinkExpirationPeriod))
-	if err := customer.PutEmailChange(ctx, tx, c, to, id, s.emailSecret(id), expires); err != nil {
+	if err := customer.PutEmailChange(ctx, tx, c, to, id, s.Key.Derive(emailPurpose, id[:]), expires); err != nil {
 		return err
 	}
 	_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: EmailChangeLetter, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID,
@@ -97,7 +97,8 @@ func (s *Service) recordEmail(ctx context.Context, tx *db.Tx, c customer.Custome
 		CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o, Outcome: outcome, Detail: map[string]string{"changed": "email"}})
 }
 
-func (s *Service) emailSecret(id db.ID) secret.Text { return s.Key.Derive("email-change-link", id[:]) }
+// emailPurpose is what the secret of the link to a new address is derived for.
+const emailPurpose = "email-change-link"
 
 // PendingEmail shows the address that a letter's link would make an account's; it changes nothing. Errors: fault Expired;
 // fault Limited for a client that tries many links that are none.
@@ -110,7 +111,8 @@ func (s *Service) pendingEmail(ctx context.Context, v *shop.View, link secret.Te
 	err = expired()
 	if secret.WellFormed(link) {
 		err = s.DB.Read(ctx, func(tx *db.Tx) (err error) {
-			if e, err = customer.FindEmailChange(ctx, tx, link); fault.Is(err, fault.NotFound) || err == nil && e.Customer.WebsiteID != v.Website.ID {
+			e, err = customer.FindEmailChange(ctx, tx, link)
+			if fault.Is(err, fault.NotFound) || err == nil && (e.Customer.WebsiteID != v.Website.ID || !s.Key.Made(emailPurpose, e.ID[:], link)) {
 				err = expired()
 			}
 			return err
@@ -200,7 +202,7 @@ func (s *Service) composeEmailChange(ctx context.Context, letter mail.Letter) (m
 	l := v.Lang()
 	content := customer.Compose(v, EmailChangeLetter, e.Customer.Firstname, mail.Address{Name: e.Customer.Name(), Email: e.To.String()})
 	content.Button = &mail.Button{Label: l.T("letter.email_change.button"),
-		URL: secret.NewText(v.Link("/customer/account/confirmemail", url.Values{"token": {s.emailSecret(id).Reveal()}}))}
+		URL: secret.NewText(v.Link("/customer/account/confirmemail", url.Values{"token": {s.Key.Again(emailPurpose, id[:], e.Digest).Reveal()}}))}
 	content.After = []string{l.T("letter.valid_until", "Date", l.Date(e.ExpiresAt, v.Location()))}
 	content.NotYou, content.Object = l.T("letter.email_change.ignore"), object
 	return content, nil

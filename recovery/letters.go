@@ -35,6 +35,7 @@ func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Co
 	}
 	var c customer.Customer
 	var coded bool
+	var link secret.Text
 	var object *mail.Button
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		if c, err = addressee(ctx, tx, letter); err != nil {
@@ -48,7 +49,8 @@ func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Co
 				return err
 			}
 		}
-		alive, err := s.putLink(ctx, tx, letter, v, c)
+		var alive bool
+		link, alive, err = s.putLink(ctx, tx, letter, v, c)
 		if err == nil && !alive {
 			return mail.NotNeeded("its link was used already, or the password has been changed since")
 		}
@@ -68,7 +70,7 @@ func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Co
 	}
 	content.Paragraphs = append(content.Paragraphs, reason(letter)...)
 	content.Button = &mail.Button{Label: l.T(key + ".button"),
-		URL: secret.NewText(v.Link("/customer/account/createpassword", url.Values{"token": {s.linkSecret(letter.ID).Reveal()}}))}
+		URL: secret.NewText(v.Link("/customer/account/createpassword", url.Values{"token": {link.Reveal()}}))}
 	until := "letter.valid_until"
 	if coded {
 		until = "letter.code.valid_until"

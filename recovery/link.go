@@ -24,34 +24,36 @@ const (
 	wrongLinks = 60
 )
 
-// linkSecret is the secret of the link of one letter: the same on every node and at every try.
-func (s *Service) linkSecret(letterID db.ID) secret.Text {
-	return s.Key.Derive("recovery-link", letterID[:])
-}
+// linkPurpose is what the secret of the link of one letter is derived for: it is the same on every node and at every try.
+const linkPurpose = "recovery-link"
 
 // putLink makes the link of a letter, once, and ends the oldest ones beyond MaxLive. It answers whether the link is still
-// worth sending: a retried letter may find its link used, or the password changed. A link is as old as its letter, so that what
+// worth sending: a retried letter may find its link used, or the password changed. The link is the one of the first try, also where
+// the store has changed its key since. A link is as old as its letter, so that what
 // was asked for before a cut of the website is dead also when it is written after it.
-func (s *Service) putLink(ctx context.Context, tx *db.Tx, letter mail.Letter, v *shop.View, c customer.Customer) (alive bool, err error) {
+func (s *Service) putLink(ctx context.Context, tx *db.Tx, letter mail.Letter, v *shop.View, c customer.Customer) (link secret.Text, alive bool, err error) {
 	now, err := tx.Now(ctx)
 	if err != nil {
-		return false, err
+		return link, false, err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO links (id, secret_hash, customer_id, website_id, store_view_id, generation, created_at, expires_at)
-		VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT (id) DO NOTHING`, letter.ID, secret.Digest(s.linkSecret(letter.ID)), c.ID,
+		VALUES ($1,$2,$3,$4,$5,$6,$7,$8) ON CONFLICT (id) DO NOTHING`, letter.ID, secret.Digest(s.Key.Derive(linkPurpose, letter.ID[:])), c.ID,
 		c.WebsiteID, v.ID, c.LinkGeneration, db.Micro(letter.CreatedAt), db.Micro(letter.ExpiresAt))
 	if err != nil {
-		return false, err
+		return link, false, err
 	}
 	_, err = tx.Exec(ctx, `UPDATE links SET ended_at = $3 WHERE customer_id = $1 AND spent_at IS NULL AND ended_at IS NULL AND id IN
 		(SELECT id FROM links WHERE customer_id = $1 AND generation = $2 AND spent_at IS NULL AND ended_at IS NULL AND expires_at > $3
 		ORDER BY id DESC LIMIT 1000 OFFSET $4)`, c.ID, c.LinkGeneration, db.Micro(now), MaxLive)
 	if err != nil {
-		return false, err
+		return link, false, err
 	}
-	var n int
-	err = tx.Row(ctx, "SELECT COUNT(*)"+fromLinks+" WHERE "+live+" AND l.id = $2", db.Micro(now), letter.ID).Scan(&n)
-	return n == 1, err
+	var digest []byte
+	err = tx.Row(ctx, "SELECT l.secret_hash"+fromLinks+" WHERE "+live+" AND l.id = $2", db.Micro(now), letter.ID).Scan(&digest)
+	if db.IsNoRows(err) {
+		return link, false, nil
+	}
+	return s.Key.Again(linkPurpose, letter.ID[:], digest), err == nil, err
 }
 
 // live is the condition for a link to work; l is the link, c its customer_standing, $1 now.
@@ -79,7 +81,7 @@ type Pending struct {
 func (s *Service) Check(ctx context.Context, v *shop.View, link secret.Text, o audit.Origin) (Pending, error) {
 	var p Pending
 	err := s.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		p, err = find(ctx, tx, v, link)
+		p, err = s.find(ctx, tx, v, link)
 		return err
 	})
 	if fault.Is(err, fault.Expired) {
@@ -114,7 +116,8 @@ func (s *Service) countWrong(ctx context.Context, o audit.Origin) error {
 	})
 }
 
-func find(ctx context.Context, tx *db.Tx, v *shop.View, link secret.Text) (Pending, error) {
+// find reads a link that works. One that was made with a key which is accepted no more is none.
+func (s *Service) find(ctx context.Context, tx *db.Tx, v *shop.View, link secret.Text) (Pending, error) {
 	if !secret.WellFormed(link) {
 		return Pending{}, expired()
 	}
@@ -130,6 +133,9 @@ func find(ctx context.Context, tx *db.Tx, v *shop.View, link secret.Text) (Pendi
 	}
 	if err != nil {
 		return Pending{}, err
+	}
+	if !s.Key.Made(linkPurpose, p.LinkID[:], link) {
+		return Pending{}, expired()
 	}
 	p.Rules = customer.RulesFor(v)
 	if p.Passkeys, err = signin.Passkeys(ctx, tx, p.CustomerID); err != nil {

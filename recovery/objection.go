@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// objectionLife is how long "It wasn't me" can be pressed in a letter: people read their mail after a holiday too.
-	objectionLife = 7 * 24 * time.Hour
+	// ObjectionLife is how long "It wasn't me" can be pressed in a letter: people read their mail after a holiday too. No other link
+	// of a letter lives longer.
+	ObjectionLife = 7 * 24 * time.Hour
 	// objectionDay is how long an objection is remembered against the next ones of the same account. The first may be pressed by
 	// a program that opens letters to check them, and costs the owner a sign-in and a wait; programs do not tick boxes, so the
 	// next ones want one. And only the first few of a day hold anything, so that nobody is held for good, whoever presses.
@@ -60,10 +61,8 @@ type Objection struct {
 	aboutAt    time.Time
 }
 
-// objectionSecret is the secret of "It wasn't me" in one letter. Its purpose is its own: it is no recovery link.
-func (s *Service) objectionSecret(letterID db.ID) secret.Text {
-	return s.Key.Derive("objection-link", letterID[:])
-}
+// objectionPurpose is what the secret of "It wasn't me" in one letter is derived for. It is its own: the link is no recovery link.
+const objectionPurpose = "objection-link"
 
 // putObjection lets a letter be objected to, in the transaction that composes it, and gives the link. about is the moment of
 // what the letter tells of.
@@ -78,11 +77,18 @@ func (s *Service) putObjection(ctx context.Context, tx *db.Tx, v *shop.View, let
 			return nil, err
 		}
 	}
-	link := s.objectionSecret(letter.ID)
 	_, err = tx.Exec(ctx, `INSERT INTO objections (id, secret_hash, letter, customer_id, website_id, sent_to, generation, about_at, change_id,
-		created_at, expires_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11) ON CONFLICT (id) DO NOTHING`, letter.ID, secret.Digest(link),
-		letter.Kind, c.ID, c.WebsiteID, to.Key(c.WebsiteID), c.LinkGeneration, db.Micro(about), change, db.Micro(now), db.Micro(now.Add(objectionLife)))
-	return &mail.Button{Label: v.Lang().T("letter.object"), URL: secret.NewText(v.Link("/customer/account/notme", url.Values{"token": {link.Reveal()}}))}, err
+		created_at, expires_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11) ON CONFLICT (id) DO NOTHING`, letter.ID, secret.Digest(s.Key.Derive(objectionPurpose, letter.ID[:])),
+		letter.Kind, c.ID, c.WebsiteID, to.Key(c.WebsiteID), c.LinkGeneration, db.Micro(about), change, db.Micro(now), db.Micro(now.Add(ObjectionLife)))
+	if err != nil {
+		return nil, err
+	}
+	var digest []byte
+	if err := tx.Row(ctx, "SELECT secret_hash FROM objections WHERE id = $1", letter.ID).Scan(&digest); err != nil {
+		return nil, err
+	}
+	link := s.Key.Again(objectionPurpose, letter.ID[:], digest)
+	return &mail.Button{Label: v.Lang().T("letter.object"), URL: secret.NewText(v.Link("/customer/account/notme", url.Values{"token": {link.Reveal()}}))}, nil
 }
 
 // Objection tells what a letter's "It wasn't me" would do, or has done. It changes nothing. Unknown, expired and foreign links
@@ -121,6 +127,9 @@ func (s *Service) findObjection(ctx context.Context, tx *db.Tx, v *shop.View, li
 	}
 	if err != nil {
 		return Objection{}, err
+	}
+	if !s.Key.Made(objectionPurpose, ob.id[:], link) {
+		return Objection{}, expired()
 	}
 	ob.customer, err = customer.Find(ctx, tx, owner)
 	if fault.Is(err, fault.NotFound) || err == nil && !ob.customer.Active {

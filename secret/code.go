@@ -25,6 +25,15 @@ func (k Key) DeriveCode(purpose string, id []byte) Text {
 	return NewText(codes.EncodeToString(k.mac(purpose, id)[:codeBytes]))
 }
 
+// MadeCode is Made for codes.
+func (k Key) MadeCode(purpose string, id []byte, given Text) bool {
+	made := false
+	for _, key := range k.accepted() {
+		made = key.DeriveCode(purpose, id).Equal(given) || made
+	}
+	return made
+}
+
 // ShowCode writes a code as people read it best: "K7QM-3XTV".
 func ShowCode(code Text) Text {
 	c := code.Reveal()

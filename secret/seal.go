@@ -16,17 +16,39 @@ func (k Key) Seal(purpose string, id []byte, plain Text) []byte {
 	return gcm.Seal(nonce, nonce, []byte(plain.Reveal()), id)
 }
 
-// Open decrypts what Seal made for the same purpose and id. Errors: whatever was not, or under another key.
+// Open decrypts what Seal made for the same purpose and id, under k or the key that is accepted beside it. Errors: whatever was
+// not, or under another key.
 func (k Key) Open(purpose string, id, sealed []byte) (Text, error) {
+	for _, key := range k.accepted() {
+		if plain, ok := key.open(purpose, id, sealed); ok {
+			return plain, nil
+		}
+	}
+	return Text{}, errors.New("secret: not sealed by this key for this row")
+}
+
+// Reseal gives what a table holds sealed as k seals it. changed is false where k sealed it already. Errors: those of Open.
+func (k Key) Reseal(purpose string, id, sealed []byte) (again []byte, changed bool, err error) {
+	if _, ok := k.open(purpose, id, sealed); ok {
+		return sealed, false, nil
+	}
+	plain, err := k.Open(purpose, id, sealed)
+	if err != nil {
+		return nil, false, err
+	}
+	return k.Seal(purpose, id, plain), true, nil
+}
+
+func (k Key) open(purpose string, id, sealed []byte) (Text, bool) {
 	gcm := k.gcm(purpose)
 	if len(sealed) < gcm.NonceSize() {
-		return Text{}, errors.New("secret: too short to be sealed")
+		return Text{}, false
 	}
 	plain, err := gcm.Open(nil, sealed[:gcm.NonceSize()], sealed[gcm.NonceSize():], id)
 	if err != nil {
-		return Text{}, errors.New("secret: not sealed by this key for this row")
+		return Text{}, false
 	}
-	return NewText(string(plain)), nil
+	return NewText(string(plain)), true
 }
 
 func (k Key) gcm(purpose string) cipher.AEAD {

@@ -9,12 +9,10 @@
 package secret
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"log/slog"
 )
@@ -82,67 +80,3 @@ func WellFormed(t Text) bool {
 	_, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	return err == nil
 }
-
-// KeyLength is the length of the installation's key in bytes.
-const KeyLength = 32
-
-// Key is the installation's key. It lives outside the database, so that the database alone cannot make a link.
-type Key struct{ b *[KeyLength]byte }
-
-// NewKey checks the length of a key's bytes.
-func NewKey(b []byte) (Key, error) {
-	if len(b) != KeyLength {
-		return Key{}, fmt.Errorf("the secret key must have %d bytes, not %d", KeyLength, len(b))
-	}
-	return Key{(*[KeyLength]byte)(b)}, nil
-}
-
-// RandomKey makes a new key.
-func RandomKey() Key {
-	var b [KeyLength]byte
-	rand.Read(b[:])
-	return Key{&b}
-}
-
-// ParseKey reads the form that Encode writes.
-func ParseKey(s string) (Key, error) {
-	b, err := base64.StdEncoding.DecodeString(s)
-	if err != nil {
-		return Key{}, errors.New("the secret key is not base64")
-	}
-	return NewKey(b)
-}
-
-// Encode returns the key as base64, for its file.
-func (k Key) Encode() Text { return NewText(base64.StdEncoding.EncodeToString(k.b[:])) }
-
-// IsZero tells whether there is no key.
-func (k Key) IsZero() bool { return k.b == nil }
-
-// Derive makes the secret that belongs to a purpose and an id: HMAC-SHA256(key, purpose 0x00 id) (RFC 2104). The same
-// id gives the same secret on every node and at every try, so that nothing but the id has to be stored.
-func (k Key) Derive(purpose string, id []byte) Text {
-	return NewText(base64.RawURLEncoding.EncodeToString(k.mac(purpose, id)))
-}
-
-// Fingerprint identifies the key without giving it away; the database remembers it, so that a wrong key is noticed
-// at start rather than by customers whose links do not work.
-func (k Key) Fingerprint() []byte { return k.mac("fingerprint", nil)[:8] }
-
-func (k Key) mac(purpose string, id []byte) []byte {
-	if k.b == nil {
-		panic("secret: key is not set")
-	}
-	m := hmac.New(sha256.New, k.b[:])
-	m.Write([]byte(purpose))
-	m.Write([]byte{0})
-	m.Write(id)
-	return m.Sum(nil)
-}
-
-func (k Key) String() string               { return hidden }
-func (k Key) GoString() string             { return hidden }
-func (k Key) Format(f fmt.State, _ rune)   { _, _ = f.Write([]byte(hidden)) }
-func (k Key) LogValue() slog.Value         { return slog.StringValue(hidden) }
-func (k Key) MarshalText() ([]byte, error) { return []byte(hidden), nil }
-func (k Key) MarshalJSON() ([]byte, error) { return []byte(`"` + hidden + `"`), nil }

@@ -46,11 +46,12 @@ func (s *Service) AskNewPasskey(ctx context.Context, v *shop.View, who Signed) (
 	if err != nil {
 		return Ask{}, err
 	}
-	challenge, ticket, err := s.challenge(ctx, question{act: toAdd, party: party, website: v.WebsiteID, session: who.Session.ID})
+	owner := s.owner(who.Customer, mine)
+	challenge, ticket, err := s.challenge(ctx, question{act: toAdd, party: party, website: v.WebsiteID, session: who.Session.ID}, owner.Handle...)
 	if err != nil {
 		return Ask{}, err
 	}
-	options, err := party.Creation(challenge, s.owner(who.Customer, mine), credentials(at(party, mine)))
+	options, err := party.Creation(challenge, owner, credentials(at(party, mine)))
 	return Ask{options, ticket}, err
 }
 
@@ -113,6 +114,9 @@ func (s *Service) AddPasskey(ctx context.Context, v *shop.View, who Signed, a An
 			return err
 		}
 		owner := s.owner(c, mine)
+		if len(asked.more) > 0 {
+			owner.Handle = asked.more // what the authenticator was told, whichever key it was derived from
+		}
 		made, err := party.Created(asked.challenge, owner, a.Response)
 		if err != nil {
 			return refusedPasskey()

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -160,7 +161,8 @@ func (q question) id() []byte {
 }
 
 // challenge makes a new challenge and the ticket that holds it, sealed: nothing has to be stored until it is answered.
-func (s *Service) challenge(ctx context.Context, q question) (challenge []byte, ticket secret.Text, err error) {
+// more is kept with it.
+func (s *Service) challenge(ctx context.Context, q question, more ...byte) (challenge []byte, ticket secret.Text, err error) {
 	challenge = make([]byte, passkey.ChallengeLength)
 	rand.Read(challenge)
 	err = s.DB.Read(ctx, func(tx *db.Tx) error {
@@ -169,7 +171,7 @@ func (s *Service) challenge(ctx context.Context, q question) (challenge []byte, 
 			return err
 		}
 		until := binary.BigEndian.AppendUint64(nil, uint64(now.Add(askLife).UnixMicro()))
-		sealed := s.Key.Seal(ticketPurpose, q.id(), secret.NewText(string(append(until, challenge...))))
+		sealed := s.Key.Seal(ticketPurpose, q.id(), secret.NewText(string(slices.Concat(until, challenge, more))))
 		ticket = secret.NewText(base64.RawURLEncoding.EncodeToString(sealed))
 		return nil
 	})
@@ -179,6 +181,7 @@ func (s *Service) challenge(ctx context.Context, q question) (challenge []byte, 
 // asked is a challenge that was opened from its ticket.
 type asked struct {
 	challenge []byte
+	more      []byte // that was kept with it
 	until     time.Time
 }
 
@@ -192,7 +195,8 @@ func (s *Service) open(q question, ticket secret.Text) (asked, error) {
 		return asked{}, refusedPasskey()
 	}
 	b := []byte(plain.Reveal())
-	return asked{challenge: b[8:], until: time.UnixMicro(int64(binary.BigEndian.Uint64(b[:8])))}, nil
+	rest := b[8:]
+	return asked{challenge: rest[:passkey.ChallengeLength], more: rest[passkey.ChallengeLength:], until: time.UnixMicro(int64(binary.BigEndian.Uint64(b[:8])))}, nil
 }
 
 // spend uses a challenge up, in the transaction of what it is for: of several answers at once one wins, and none comes twice.

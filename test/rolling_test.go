@@ -29,56 +29,77 @@ func TestARollingRestartFailsNobody(t *testing.T) {
 		a.unlimited()
 		a.customer(shopper, "Camille", "Durand", oldPassword)
 		proxy := a.behindAProxy()
-		var over atomic.Bool
-		var sent, failed atomic.Int64
-		var shopping sync.WaitGroup
-		for i := range 8 {
-			shopping.Go(func() {
-				for n := 0; !over.Load(); n++ {
-					g := newGuest(luneHost)
-					requests := []*http.Request{
-						g.request("GET", "/customer/account/login", nil),
-						g.request("POST", "/customer/account/forgotpasswordpost", url.Values{"email": {fmt.Sprintf("nobody%d.%d@example.com", i, n)}}),
-						g.request("POST", "/rest/V1/integration/customer/token", map[string]string{"username": shopper, "password": oldPassword}),
-					}
-					r := requests[n%len(requests)]
-					r.Host, r.URL.Host = luneHost, proxy
-					sent.Add(1)
-					response, err := a.wire.Do(r)
-					if err != nil {
-						failed.Add(1)
-						t.Errorf("%s %s: %v", r.Method, r.URL.Path, err)
-						return
-					}
-					text, _ := io.ReadAll(response.Body) // only shown
-					response.Body.Close()
-					if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusSeeOther {
-						failed.Add(1)
-						t.Errorf("%s %s: %d %.200s", r.Method, r.URL.Path, response.StatusCode, text)
-						return
-					}
-				}
-			})
-		}
+		crowd := a.shopping(proxy)
 		for range rounds(t, 2, 20) {
 			for k := range a.nodes {
-				before := sent.Load()
 				a.nodes[k].stop()
 				a.revive(k)
-				if err := eventually(starting, func() error { // in between, both nodes work
-					if sent.Load() < before+100 {
-						return errors.New("the load stands still")
-					}
-					return nil
-				}); err != nil {
-					t.Error(err)
-				}
+				crowd.goesOn() // in between, both nodes work
 			}
 		}
-		over.Store(true)
-		shopping.Wait()
-		t.Logf("%d requests, %d failed", sent.Load(), failed.Load())
+		crowd.end()
 	})
+}
+
+// shoppers are the load of a restart: eight browsers and programs at a time that come and go, each of whom must be answered.
+type shoppers struct {
+	a            *arena
+	over         atomic.Bool
+	sent, failed atomic.Int64
+	all          sync.WaitGroup
+}
+
+func (a *arena) shopping(proxy string) *shoppers {
+	c := &shoppers{a: a}
+	for i := range 8 {
+		c.all.Go(func() {
+			for n := 0; !c.over.Load(); n++ {
+				g := newGuest(luneHost)
+				requests := []*http.Request{
+					g.request("GET", "/customer/account/login", nil),
+					g.request("POST", "/customer/account/forgotpasswordpost", url.Values{"email": {fmt.Sprintf("nobody%d.%d@example.com", i, n)}}),
+					g.request("POST", "/rest/V1/integration/customer/token", map[string]string{"username": shopper, "password": oldPassword}),
+				}
+				r := requests[n%len(requests)]
+				r.Host, r.URL.Host = luneHost, proxy
+				c.sent.Add(1)
+				response, err := a.wire.Do(r)
+				if err != nil {
+					c.failed.Add(1)
+					a.test.Errorf("%s %s: %v", r.Method, r.URL.Path, err)
+					return
+				}
+				text, _ := io.ReadAll(response.Body) // only shown
+				response.Body.Close()
+				if response.StatusCode != http.StatusOK && response.StatusCode != http.StatusSeeOther {
+					c.failed.Add(1)
+					a.test.Errorf("%s %s: %d %.200s", r.Method, r.URL.Path, response.StatusCode, text)
+					return
+				}
+			}
+		})
+	}
+	return c
+}
+
+// goesOn waits until some more have been answered.
+func (c *shoppers) goesOn() {
+	c.a.t.Helper()
+	before := c.sent.Load()
+	if err := eventually(starting, func() error {
+		if c.sent.Load() < before+100 {
+			return errors.New("the load stands still")
+		}
+		return nil
+	}); err != nil {
+		c.a.t.Error(err)
+	}
+}
+
+func (c *shoppers) end() {
+	c.over.Store(true)
+	c.all.Wait()
+	c.a.t.Logf("%d requests, %d failed", c.sent.Load(), c.failed.Load())
 }
 
 // behindAProxy gives the address of a proxy in front of the nodes. It sends to those that were ready a moment ago.

@@ -32,7 +32,8 @@ type Integration struct {
 	CreatedAt, LastUsedAt    time.Time
 	Customers                int64 // for whom it holds living tokens; filled by Integrations
 
-	version int64 // raised by each activation; secrets of another version are worth nothing
+	version int64  // raised by each activation; secrets of another version are worth nothing
+	sealed  []byte // the consumer's secret of that version; nil where it was not sealed yet
 }
 
 // Insecure tells whether one of the URLs is plain http, where secrets could be read on their way.
@@ -135,12 +136,12 @@ func (n NewIntegration) rights() string {
 	return strings.Join(rights, ",")
 }
 
-const integrationColumns = "id, name, email, callback_url, identity_url, rights, active, version, consumer_key, created_at, last_used_at"
+const integrationColumns = "id, name, email, callback_url, identity_url, rights, active, version, consumer_key, sealed_secret, created_at, last_used_at"
 
 func scanIntegration(row db.Scanner) (Integration, error) {
 	var i Integration
 	var rights string
-	err := row.Scan(&i.ID, &i.Name, &i.Email, &i.CallbackURL, &i.IdentityURL, &rights, &i.Active, &i.version, &i.ConsumerKey,
+	err := row.Scan(&i.ID, &i.Name, &i.Email, &i.CallbackURL, &i.IdentityURL, &rights, &i.Active, &i.version, &i.ConsumerKey, &i.sealed,
 		db.IntoTime(&i.CreatedAt), db.IntoTime(&i.LastUsedAt))
 	if db.IsNoRows(err) {
 		return Integration{}, fault.New(fault.NotFound, "not_found", "There is no such integration.")

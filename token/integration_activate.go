@@ -3,7 +3,6 @@ package token
 import (
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -29,7 +28,8 @@ const (
 	callbackWithin = 5 * time.Second
 )
 
-// Purposes of the derived secrets. A secret that the key makes needs no place in a table.
+// Purposes of the derived secrets. What the other side keeps is sealed in the tables as well, so that a new key of the store leaves
+// it as it is; a request secret, which lives for minutes, needs no place in a table.
 const (
 	purposeConsumer = "oauth1-consumer-secret" // of an integration's id and version
 	purposeRequest  = "oauth1-request-secret"  // of a handshake's id
@@ -99,7 +99,9 @@ func (s *Service) renew(ctx context.Context, tx *db.Tx, id int64) (Integration, 
 	if i.ConsumerKey == "" {
 		i.ConsumerKey = strings.ToLower(rand.Text())
 	}
-	if _, err := tx.Exec(ctx, "UPDATE integrations SET version = $2, active = FALSE, consumer_key = $3 WHERE id = $1", id, i.version, i.ConsumerKey); err != nil {
+	i.sealed = s.seal(purposeConsumer, consumerID(i))
+	if _, err := tx.Exec(ctx, "UPDATE integrations SET version = $2, active = FALSE, consumer_key = $3, sealed_secret = $4 WHERE id = $1",
+		id, i.version, i.ConsumerKey, i.sealed); err != nil {
 		return i, err
 	}
 	if _, err := tx.Exec(ctx, "DELETE FROM oauth1_handshakes WHERE integration_id = $1", id); err != nil {
@@ -116,13 +118,15 @@ func (s *Service) authorize(ctx context.Context, tx *db.Tx, i *Integration, o au
 	}
 	i.Active = true
 	tokenID, made, err := Put(ctx, tx, New{Kind: IntegrationToken, IntegrationID: i.ID, Holder: i.Name, Generation: i.version}, o)
+	if err != nil {
+		return Credentials{}, err
+	}
+	sealed := s.seal(purposeAccess, tokenID[:])
+	if _, err := tx.Exec(ctx, "UPDATE tokens SET sealed_secret = $2 WHERE id = $1", tokenID, sealed); err != nil {
+		return Credentials{}, err
+	}
 	return Credentials{ConsumerKey: i.ConsumerKey, ConsumerSecret: s.consumerSecret(*i), AccessToken: made,
-		AccessSecret: s.Key.Derive(purposeAccess, tokenID[:])}, err
-}
-
-func (s *Service) consumerSecret(i Integration) secret.Text {
-	id := binary.BigEndian.AppendUint64(nil, uint64(i.ID))
-	return s.Key.Derive(purposeConsumer, binary.BigEndian.AppendUint64(id, uint64(i.version)))
+		AccessSecret: s.held(purposeAccess, tokenID[:], sealed)}, nil
 }
 
 func beginHandshake(ctx context.Context, tx *db.Tx, i Integration) (secret.Text, error) {

@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/rekeyhq/rekey/audit"
@@ -147,7 +148,8 @@ func (s *Service) AccessToken(ctx context.Context, q Signed, from audit.Origin) 
 		if h.request == nil || !same(h.request, o.token) {
 			return unsigned("token", "Specified token does not exist.")
 		}
-		if !o.isSignedBy(s.consumerSecret(i), s.Key.Derive(purposeRequest, h.id[:])) {
+		consumer := s.consumerSecret(i)
+		if !slices.ContainsFunc(s.Key.Derived(purposeRequest, h.id[:]), func(request secret.Text) bool { return o.isSignedBy(consumer, request) }) {
 			return wrongSignature()
 		}
 		if !same(h.verifier, o.verifier) {
@@ -217,10 +219,10 @@ func (s *Service) signerOf(ctx context.Context, tx *db.Tx, o oauth) (signer, err
 	if _, err := onTime(ctx, tx, o); err != nil {
 		return who, err
 	}
-	var generation int64
-	var consumerID int64
-	err := tx.Row(ctx, "SELECT id, integration_id, generation FROM tokens WHERE secret_hash = $1 AND kind = $2 AND revoked_at IS NULL",
-		secret.Digest(secret.NewText(o.token)), IntegrationToken).Scan(&who.token, &consumerID, &generation)
+	var generation, consumerID int64
+	var sealed []byte
+	err := tx.Row(ctx, "SELECT id, integration_id, generation, sealed_secret FROM tokens WHERE secret_hash = $1 AND kind = $2 AND revoked_at IS NULL",
+		secret.Digest(secret.NewText(o.token)), IntegrationToken).Scan(&who.token, &consumerID, &generation, &sealed)
 	if db.IsNoRows(err) {
 		return who, unsigned("token", "Specified token does not exist.")
 	}
@@ -234,7 +236,7 @@ func (s *Service) signerOf(ctx context.Context, tx *db.Tx, o oauth) (signer, err
 	if !i.Active || i.version != generation || i.ConsumerKey != o.consumer {
 		return who, unsigned("token", "Specified token does not exist.")
 	}
-	if !o.isSignedBy(s.consumerSecret(i), s.Key.Derive(purposeAccess, who.token[:])) {
+	if !o.isSignedBy(s.consumerSecret(i), s.held(purposeAccess, who.token[:], sealed)) {
 		return who, wrongSignature()
 	}
 	return who, nil

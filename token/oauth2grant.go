@@ -189,13 +189,23 @@ func (s *OAuth2) mayRepeat(ctx context.Context, tx *db.Tx, r row, kind string) (
 	if kind != OAuthRefresh || !r.live || r.now.Sub(r.spent) > refreshGrace {
 		return false, nil
 	}
-	var n int
-	err := tx.Row(ctx, "SELECT COUNT(*) FROM tokens WHERE secret_hash = $1 AND revoked_at IS NULL", secret.Digest(s.successor(r))).Scan(&n)
-	return n == 1, err
+	_, alive, err := s.successor(ctx, tx, r)
+	return alive, err
 }
 
-// successor is the refresh token that follows on one: derived from its id, so that a repeated answer is the same answer.
-func (s *OAuth2) successor(r row) secret.Text { return s.Key.Derive("oauth2-refresh", r.TokenID[:]) }
+// successor is the refresh token that follows on one, and whether it is there and unused. It is derived from its id, so that a
+// repeated answer is the same answer, also where the store has changed its key in between.
+func (s *OAuth2) successor(ctx context.Context, tx *db.Tx, r row) (next secret.Text, alive bool, err error) {
+	all := s.Key.Derived("oauth2-refresh", r.TokenID[:])
+	for _, next := range all {
+		var n int
+		err := tx.Row(ctx, "SELECT COUNT(*) FROM tokens WHERE secret_hash = $1 AND revoked_at IS NULL", secret.Digest(next)).Scan(&n)
+		if err != nil || n == 1 {
+			return next, n == 1, err
+		}
+	}
+	return all[0], false, nil
+}
 
 // give makes the tokens of one answer.
 func (s *OAuth2) give(ctx context.Context, tx *db.Tx, v *shop.View, c Client, r row, kind, scope string, o audit.Origin) (g Grant, err error) {
@@ -206,11 +216,14 @@ func (s *OAuth2) give(ctx context.Context, tx *db.Tx, v *shop.View, c Client, r 
 		return g, err
 	}
 	if has(r.Scope, "offline_access") {
-		n.Kind, n.Scope, n.Life, n.Secret = OAuthRefresh, r.Scope, refreshLife, s.successor(r)
+		n.Kind, n.Scope, n.Life = OAuthRefresh, r.Scope, refreshLife
+		if n.Secret, _, err = s.successor(ctx, tx, r); err != nil {
+			return g, err
+		}
 		if kind == OAuthRefresh {
 			n.Life = r.ExpiresAt.Sub(r.now)
 		}
-		if g.Refresh, err = n.Secret, nil; r.spent.IsZero() { // otherwise it is there already
+		if g.Refresh = n.Secret; r.spent.IsZero() { // otherwise it is there already
 			if _, _, err = Put(ctx, tx, n, o); err != nil {
 				return g, err
 			}

@@ -22,12 +22,24 @@ import (
 
 const idTokenLife = time.Hour
 
-// signingKey is the ES256 key of a store view, derived from the installation's key: every node has it and no table does. Each
-// view has its own, so that no store can take another's id token for its own.
-func (s *OAuth2) signingKey(v *shop.View) (jose.JSONWebKey, error) {
+// signingKeys are the ES256 keys of a store view, derived from the installation's key: every node has them and no table does. Each
+// view has its own, so that no store can take another's id token for its own. The first one signs; while the store changes its
+// key there is a second.
+func (s *OAuth2) signingKeys(v *shop.View) ([]jose.JSONWebKey, error) {
+	first, err := signingKey(s.Key, v)
+	keys := []jose.JSONWebKey{first}
+	if beside := s.Key.Beside(); err == nil && !beside.IsZero() {
+		var second jose.JSONWebKey
+		second, err = signingKey(beside, v)
+		keys = append(keys, second)
+	}
+	return keys, err
+}
+
+func signingKey(k secret.Key, v *shop.View) (jose.JSONWebKey, error) {
 	for n := uint64(0); ; n++ {
 		id := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(v.ID)), n)
-		raw, err := base64.RawURLEncoding.DecodeString(s.Key.Derive("oauth2-es256", id).Reveal())
+		raw, err := base64.RawURLEncoding.DecodeString(k.Derive("oauth2-es256", id).Reveal())
 		if err != nil {
 			return jose.JSONWebKey{}, err
 		}
@@ -47,8 +59,11 @@ func (s *OAuth2) signingKey(v *shop.View) (jose.JSONWebKey, error) {
 
 // PublicKeys is the JSON Web Key Set that a store view's id tokens are verified with.
 func (s *OAuth2) PublicKeys(v *shop.View) (jose.JSONWebKeySet, error) {
-	key, err := s.signingKey(v)
-	return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{key.Public()}}, err
+	keys, err := s.signingKeys(v)
+	for i, key := range keys {
+		keys[i] = key.Public()
+	}
+	return jose.JSONWebKeySet{Keys: keys}, err
 }
 
 // idToken tells the app who signed in, and when. What else the app may know it asks for at userinfo.
@@ -66,11 +81,11 @@ func (s *OAuth2) idToken(v *shop.View, c Client, who customer.Customer, r row, k
 
 // signed makes a JSON Web Token of a store view.
 func (s *OAuth2) signed(v *shop.View, kind jose.ContentType, claims map[string]any) (secret.Text, error) {
-	key, err := s.signingKey(v)
+	keys, err := s.signingKeys(v)
 	if err != nil {
 		return secret.Text{}, err
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{}).WithType(kind))
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: keys[0]}, (&jose.SignerOptions{}).WithType(kind))
 	if err != nil {
 		return secret.Text{}, err
 	}
@@ -93,11 +108,16 @@ func (s *OAuth2) Hinted(v *shop.View, hint string) (clientID string, err error) 
 	if err != nil {
 		return "", wrong
 	}
-	key, err := s.signingKey(v)
+	keys, err := s.PublicKeys(v)
 	if err != nil {
 		return "", err
 	}
-	payload, err := signed.Verify(key.Public())
+	var payload []byte
+	for _, key := range keys.Keys {
+		if payload, err = signed.Verify(key); err == nil {
+			break
+		}
+	}
 	if err != nil {
 		return "", wrong
 	}

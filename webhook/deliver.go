@@ -164,8 +164,8 @@ func (s *Service) carry(ctx context.Context, l mail.Letter) (mail.Receipt, error
 		if now, err = tx.Now(ctx); err != nil {
 			return err
 		}
-		err = tx.Row(ctx, `SELECT d.webhook_id, d.event_id, d.body, w.url, w.active FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = $1`,
-			l.ID).Scan(&d.WebhookID, &d.EventID, &d.Body, &d.url, &w.Active)
+		err = tx.Row(ctx, `SELECT d.webhook_id, d.event_id, d.body, w.url, w.sealed_secret, w.active FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id WHERE d.id = $1`,
+			l.ID).Scan(&d.WebhookID, &d.EventID, &d.Body, &d.url, &d.sealed, &w.Active)
 		return err
 	})
 	switch {
@@ -230,7 +230,8 @@ type Delivery struct {
 	SettledAt time.Time // zero while it has not ended
 	Words     string    // what was answered last, or why nothing was
 
-	url string // of the webhook, when it is sent
+	url    string // of the webhook, when it is sent
+	sealed []byte // its secret
 }
 
 // MessageID is what receivers know the event by.

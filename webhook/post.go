@@ -51,7 +51,7 @@ func (s *Service) post(ctx context.Context, private bool, d Delivery, at time.Ti
 	r.Header.Set("User-Agent", "Rekey")
 	r.Header.Set("Webhook-Id", messageID(d.EventID))
 	r.Header.Set("Webhook-Timestamp", strconv.FormatInt(at.Unix(), 10))
-	r.Header.Set("Webhook-Signature", sign(s.signingKey(d.WebhookID), messageID(d.EventID), at, d.Body))
+	r.Header.Set("Webhook-Signature", sign(signingKey(s.Key, d.WebhookID, d.sealed), messageID(d.EventID), at, d.Body))
 	return s.send(r, private)
 }
 

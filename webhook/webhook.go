@@ -8,7 +8,8 @@
 //     three days, by workers of any number of nodes, and never in the way of a letter.
 //   - An event says ids and codes. It holds no address, no name, no link and no secret, and of what is recorded for unknown
 //     addresses too it does not say whose it was.
-//   - The secret that signs is derived from the installation's key: no table holds it, and it is shown once.
+//   - The secret that signs is derived from the installation's key and shown once. No table holds it but sealed, so that a change of
+//     the store's key leaves it as it is.
 //   - Nothing is sent to private addresses unless the operator allows it, and never to link-local ones: looked at after the
 //     name was resolved, at the address that is connected to. Redirects are not followed.
 //
@@ -120,8 +121,8 @@ func (s *Service) Create(ctx context.Context, permit admin.Permit, n New, o audi
 		if have >= Most {
 			return fault.New(fault.Conflict, "webhook.many", fmt.Sprintf("There are %d webhooks already; delete one first.", have))
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO webhooks (id, url, website_id, types, created_at) VALUES ($1,$2,$3,$4,$5)`,
-			made.ID, made.URL, db.NullInt(made.WebsiteID), strings.Join(made.Types, " "), db.Micro(now)); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO webhooks (sealed_secret, id, url, website_id, types, created_at) VALUES ($6,$1,$2,$3,$4,$5)`,
+			made.ID, made.URL, db.NullInt(made.WebsiteID), strings.Join(made.Types, " "), db.Micro(now), seal(s.Key, made.ID)); err != nil {
 			return err
 		}
 		return record(ctx, tx, audit.WebhookCreated, permit.Actor(), made, o, map[string]string{"types": strings.Join(made.Types, " ")})
@@ -129,19 +130,63 @@ func (s *Service) Create(ctx context.Context, permit admin.Permit, n New, o audi
 	if err != nil {
 		return Webhook{}, secret.Text{}, err
 	}
-	return made, secret.NewText(prefix + base64.StdEncoding.EncodeToString(s.signingKey(made.ID))), nil
+	return made, secret.NewText(prefix + base64.StdEncoding.EncodeToString(signingKey(s.Key, made.ID, nil))), nil
 }
 
 // prefix marks a secret of a webhook, so that scanners of source code find one that was left there.
 const prefix = "whsec_"
 
-// signingKey is the key of one webhook: 32 bytes, derived and never stored.
-func (s *Service) signingKey(id db.ID) []byte {
-	raw, err := base64.RawURLEncoding.DecodeString(s.Key.Derive("webhook", id[:]).Reveal())
+// purpose is what the secret of a webhook is derived for, and sealed.
+const purpose = "webhook"
+
+// signingKey is the key of one webhook, 32 bytes: what was sealed of it. Where nothing was, or what no key opens any more, it is derived.
+func signingKey(key secret.Key, id db.ID, sealed []byte) []byte {
+	text := key.Derive(purpose, id[:])
+	if sealed != nil {
+		if plain, err := key.Open(purpose, id[:], sealed); err == nil {
+			text = plain
+		}
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(text.Reveal())
 	if err != nil {
 		panic("webhook: " + err.Error()) // Derive writes base64url
 	}
 	return raw
+}
+
+func seal(key secret.Key, id db.ID) []byte {
+	return key.Seal(purpose, id[:], key.Derive(purpose, id[:]))
+}
+
+// Reseal seals with the key what webhooks are signed with: what has not been sealed yet, and what is sealed by the key beside it. It
+// tells how many secrets there were to do. What no key opens stays: the right one may come back.
+func Reseal(ctx context.Context, tx *db.Tx, key secret.Key) (int, error) {
+	type hook struct {
+		id     db.ID
+		sealed []byte
+	}
+	rows, err := tx.Query(ctx, `SELECT id, sealed_secret FROM webhooks ORDER BY id`)
+	all, err := db.Collect(rows, err, func(row db.Scanner) (h hook, err error) {
+		err = row.Scan(&h.id, &h.sealed)
+		return h, err
+	})
+	if err != nil {
+		return 0, err
+	}
+	done := 0
+	for _, h := range all {
+		again, changed := seal(key, h.id), true
+		if h.sealed != nil {
+			if again, changed, err = key.Reseal(purpose, h.id[:], h.sealed); err != nil || !changed {
+				continue
+			}
+		}
+		if _, err := tx.Exec(ctx, `UPDATE webhooks SET sealed_secret = $2 WHERE id = $1`, h.id, again); err != nil {
+			return done, err
+		}
+		done++
+	}
+	return done, nil
 }
 
 // chosen puts types into the order of the table and refuses those that there are not.

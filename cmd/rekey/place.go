@@ -11,6 +11,7 @@ type place struct {
 	Data          string `placeholder:"DIR" help:"Folder of the store: its embedded database and its key."`
 	Database      string `placeholder:"URL" help:"sqlite:PATH or postgres://user:password@host/name; the default is a file in --data."`
 	SecretKeyFile string `placeholder:"FILE" help:"File with the store's secret key; needed by serve with PostgreSQL."`
+	AcceptKeyFile string `name:"accept-secret-key-file" placeholder:"FILE" help:"File with another secret key that is accepted beside it while the store changes its key: the next one, or the former for 7 days after."`
 	Breached      string `name:"breached-passwords" placeholder:"FILE" help:"List of breached passwords, as rekey passwords import makes it; the default is breached.passwords in --data."`
 	Dev           bool   `help:"Development: allow plain-http base URLs."`
 }
@@ -24,7 +25,7 @@ func (p place) Validate() error {
 }
 
 func (p place) at() app.Place {
-	return app.Place{Data: p.Data, Database: p.Database, SecretKeyFile: p.SecretKeyFile, Breached: p.Breached, Dev: p.Dev}
+	return app.Place{Data: p.Data, Database: p.Database, SecretKeyFile: p.SecretKeyFile, AcceptKeyFile: p.AcceptKeyFile, Breached: p.Breached, Dev: p.Dev}
 }
 
 // read opens a store that must be there.
