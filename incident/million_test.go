@@ -39,6 +39,13 @@ func TestABreachDayOfACrowdBlocksNobody(t *testing.T) {
 	dbtest.EachEngine(t, func(t *testing.T, engine string) {
 		w := build(t, dbtest.Open(t, engine))
 		w.fill(n)
+		if engine == dbtest.Postgres {
+			// A real server's autovacuum does so; the tests' own has none, and would plan for tables as empty as they were.
+			w.Write(func(ctx context.Context, tx *db.Tx) error {
+				_, err := tx.Exec(ctx, "ANALYZE customers, sessions")
+				return err
+			})
+		}
 		bystander := w.Customer("nord_en", "anna@example.com")
 		website := w.View("lune_en").Website.ID
 		var cookie signin.Opened
