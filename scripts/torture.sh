@@ -8,7 +8,7 @@ export CGO_ENABLED=0
 export CI=true # both engines, or red
 export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
 export REKEY_TORTURE="${REKEY_TORTURE:-300}"
-tests='TestOneOfManyWins|TestLimitsAreExactOverNodesAndKill9|TestNothingIsLostWhen|TestKilledAtTheHandOver|TestARollingRestart'
+tests='TestOneOfManyWins|TestLimitsAreExactOverNodesAndKill9|TestNothingIsLostWhen|TestKilledAtTheHandOver|TestAMigrationThatIsKilled|TestARollingRestart'
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
