@@ -3,7 +3,7 @@
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test torture failover check race fuzz bench docs screenshots clean
+.PHONY: help run build test torture failover mixed check race fuzz bench docs screenshots clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test: ## everything: both engines, the whole program, a real browser; installs w
 
 failover: ## kill the primary of a PostgreSQL pair under load, and see what was promised; installs Patroni
 	@scripts/failover.sh
+
+mixed: ## restart nodes in this version and an older one by turns, under load: make mixed OLDER=COMMIT
+	@scripts/mixed.sh "$(OLDER)"
 
 torture: ## the tests that race and kill, REKEY_TORTURE rounds of them (300); last figures in docs/security.md
 	@scripts/torture.sh

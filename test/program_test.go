@@ -78,6 +78,12 @@ func launchUnder(t *testing.T, limits string, variables []string, args ...string
 	if err != nil {
 		t.Fatal(err)
 	}
+	return launchOf(t, path, limits, variables, args...)
+}
+
+// launchOf is launchUnder for any build of the program.
+func launchOf(t *testing.T, path, limits string, variables []string, args ...string) *program {
+	t.Helper()
 	p := &program{t: t, cmd: exec.Command(path, args...), done: make(chan struct{})}
 	if limits != "" {
 		p.cmd = exec.Command("sh", append([]string{"-c", limits + ` && exec "$0" "$@"`, path}, args...)...)

@@ -31,6 +31,7 @@ type store struct {
 	t        *testing.T
 	post     *post
 	database string   // its address
+	older    string   // another build of the program, for the nodes that start from now on; "" for the one under test
 	args     []string // --data, --database and --secret-key-file, which every command takes
 	flags    []string // more flags of serve
 	env      []string // more variables of serve
@@ -99,7 +100,13 @@ func keyFile(t *testing.T, dir string) string {
 func (s *store) serve(listen string) (*program, string) {
 	s.t.Helper()
 	args := append([]string{"serve", "--listen", listen, "--smtp", s.post.url(), "--dev"}, s.args...)
-	node := launchUnder(s.t, s.limits, s.env, append(args, s.flags...)...)
+	args = append(args, s.flags...)
+	var node *program
+	if s.older != "" {
+		node = launchOf(s.t, s.older, s.limits, s.env, args...)
+	} else {
+		node = launchUnder(s.t, s.limits, s.env, args...)
+	}
 	_, address := node.line("")
 	node.ready(address)
 	return node, address
