@@ -92,6 +92,15 @@ func refuseHeld(ctx context.Context, tx *db.Tx, letter mail.Letter, c customer.C
 	return err
 }
 
+// addressee is addressee in a transaction of its own, for letters that need nothing else.
+func (s *Service) addressee(ctx context.Context, letter mail.Letter) (c customer.Customer, err error) {
+	err = s.DB.Read(ctx, func(tx *db.Tx) error {
+		c, err = addressee(ctx, tx, letter)
+		return err
+	})
+	return c, err
+}
+
 // addressee finds whom a letter is for. For nobody, it is not needed; the reason stays in the store's own records.
 func addressee(ctx context.Context, tx *db.Tx, letter mail.Letter) (customer.Customer, error) {
 	var c customer.Customer

@@ -157,11 +157,7 @@ func (s *Service) composeReport(ctx context.Context, letter mail.Letter) (mail.C
 	if err != nil {
 		return mail.Content{}, err
 	}
-	var c customer.Customer
-	err = s.DB.Read(ctx, func(tx *db.Tx) error {
-		c, err = addressee(ctx, tx, letter)
-		return err
-	})
+	c, err := s.addressee(ctx, letter)
 	if err != nil {
 		return mail.Content{}, err
 	}

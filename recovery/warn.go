@@ -59,11 +59,7 @@ func (s *Service) composeSignedOut(ctx context.Context, letter mail.Letter) (mai
 	if err != nil {
 		return mail.Content{}, err
 	}
-	var c customer.Customer
-	err = s.DB.Read(ctx, func(tx *db.Tx) error {
-		c, err = addressee(ctx, tx, letter)
-		return err
-	})
+	c, err := s.addressee(ctx, letter)
 	if err != nil {
 		return mail.Content{}, err
 	}
@@ -81,11 +77,7 @@ func (s *Service) composeRevoked(ctx context.Context, letter mail.Letter) (mail.
 	if err != nil {
 		return mail.Content{}, err
 	}
-	var c customer.Customer
-	err = s.DB.Read(ctx, func(tx *db.Tx) error {
-		c, err = addressee(ctx, tx, letter)
-		return err
-	})
+	c, err := s.addressee(ctx, letter)
 	if err != nil {
 		return mail.Content{}, err
 	}

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rekeyhq/rekey/db/dbtest"
 	"github.com/rekeyhq/rekey/test/fixture"
 )
 
@@ -18,14 +17,7 @@ import (
 // shoppers come and go behind a proxy. No request fails. Whoever asks for a link at one node uses it at the other, whichever key
 // either makes with; a link from before the change works until the old key is given up; an integration signs as ever.
 func TestTheKeyIsChangedUnderLoad(t *testing.T) {
-	whole(t)
-	dbtest.EachEngine(t, func(t *testing.T, engine string) {
-		if engine != dbtest.Postgres {
-			t.Skip("a SQLite file belongs to one node")
-		}
-		a := arenaOf(newStore(t, engine, append([]string{"--drain", "2s"}, racing...)...), engine)
-		a.unlimited()
-		a.customer(shopper, "Camille", "Durand", oldPassword)
+	onTwoNodes(t, func(t *testing.T, a *arena) {
 		const patient, busy = "nour@example.com", "luc@example.com"
 		a.customer(patient, "Nour", "Haddad", oldPassword)
 		a.customer(busy, "Luc", "Moreau", oldPassword)

@@ -26,14 +26,7 @@ import (
 // REKEY_OLDER_PROGRAM (a path; make mixed) nodes start in that version and in this one by turns, so that both run side by side,
 // and go back, on this version's schema.
 func TestARollingRestartFailsNobody(t *testing.T) {
-	whole(t)
-	dbtest.EachEngine(t, func(t *testing.T, engine string) {
-		if engine != dbtest.Postgres {
-			t.Skip("a SQLite file belongs to one node")
-		}
-		a := arenaOf(newStore(t, engine, append([]string{"--drain", "2s"}, racing...)...), engine)
-		a.unlimited()
-		a.customer(shopper, "Camille", "Durand", oldPassword)
+	onTwoNodes(t, func(t *testing.T, a *arena) {
 		proxy := a.behindAProxy()
 		crowd := a.shopping(proxy)
 		older := os.Getenv("REKEY_OLDER_PROGRAM")
@@ -48,6 +41,21 @@ func TestARollingRestartFailsNobody(t *testing.T) {
 		}
 		a.older = ""
 		crowd.end()
+	})
+}
+
+// onTwoNodes runs f on two nodes that drain before they stop, with one shopper and without limits.
+func onTwoNodes(t *testing.T, f func(t *testing.T, a *arena)) {
+	t.Helper()
+	whole(t)
+	dbtest.EachEngine(t, func(t *testing.T, engine string) {
+		if engine != dbtest.Postgres {
+			t.Skip("a SQLite file belongs to one node")
+		}
+		a := arenaOf(newStore(t, engine, append([]string{"--drain", "2s"}, racing...)...), engine)
+		a.unlimited()
+		a.customer(shopper, "Camille", "Durand", oldPassword)
+		f(t, a)
 	})
 }
 
