@@ -39,7 +39,7 @@ func (d *DB) provider() (*goose.Provider, error) {
 // Migrate brings the schema up to date. Several processes may call it at once: each migration is applied once.
 func (d *DB) Migrate(ctx context.Context) error {
 	if d.engine == sqliteEngine {
-		f, err := lockFile(d.path+".migrating", syscall.LOCK_EX)
+		f, err := lockFile(d.migrating(), syscall.LOCK_EX)
 		if err != nil {
 			return fmt.Errorf("the schema cannot be locked: %w", err)
 		}

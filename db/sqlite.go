@@ -2,6 +2,7 @@ package db
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -34,12 +35,17 @@ func (d *DB) openSQLite(path string, o Options) error {
 	}
 	d.engine, d.path = sqliteEngine, path
 
-	// The file is made by us, readable by nobody else: it holds password hashes.
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return fmt.Errorf("the database file cannot be opened: %w", err)
+	// An empty file is made and turned to WAL by one process alone: SQLite does not wait for another that does the same.
+	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+		lock, err := lockFile(d.migrating(), syscall.LOCK_EX)
+		if err != nil {
+			return fmt.Errorf("the database file cannot be made: %w", err)
+		}
+		defer lock.Close()
+		if err := makePrivate(path); err != nil {
+			return fmt.Errorf("the database file cannot be made: %w", err)
+		}
 	}
-	f.Close()
 
 	dsn := func(more url.Values) string {
 		q := url.Values{"_pragma": {
@@ -84,6 +90,22 @@ func (d *DB) ClaimServing() (release func(), alone bool, err error) {
 	}
 	return func() { f.Close() }, true, nil
 }
+
+// makePrivate makes the file, readable by nobody else: it will hold password hashes. One that exists is not opened, for
+// closing it would take away the locks that this process holds on it already (fcntl(2)).
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// migrating names the file that is locked while the database is made or its schema changes.
+func (d *DB) migrating() string { return d.path + ".migrating" }
 
 // lockFile opens path and locks it for this process; the lock ends with the file or the process, however it dies.
 func lockFile(path string, how int) (*os.File, error) {
