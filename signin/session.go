@@ -165,9 +165,15 @@ func (s *Service) SignOut(ctx context.Context, v *shop.View, cookie secret.Text,
 	return s.End(ctx, who, who.Session.ID, o)
 }
 
-// End ends one of the customer's own sessions. Errors: fault NotFound.
+// End ends one of the customer's own sessions: the one that asks at any time, another only when its owner has shown a moment
+// ago who they are (ASVS 7.5.2). Errors: fault Forbidden, NotFound.
 func (s *Service) End(ctx context.Context, who Signed, id db.ID, o audit.Origin) error {
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		if id != who.Session.ID {
+			if err := mustBeProven(ctx, tx, who); err != nil {
+				return err
+			}
+		}
 		n, err := tx.Exec(ctx, "DELETE FROM sessions WHERE id = $1 AND customer_id = $2", id, who.Customer.ID)
 		if err != nil {
 			return err
@@ -179,9 +185,13 @@ func (s *Service) End(ctx context.Context, who Signed, id db.ID, o audit.Origin)
 	})
 }
 
-// EndOthers ends every session of the customer but the one that asks, and tells how many.
+// EndOthers ends every session of the customer but the one that asks, whose owner must have shown a moment ago who they are,
+// and tells how many. Errors: fault Forbidden.
 func (s *Service) EndOthers(ctx context.Context, who Signed, o audit.Origin) (n int64, err error) {
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		if err := mustBeProven(ctx, tx, who); err != nil {
+			return err
+		}
 		n, err = KeepOnly(ctx, tx, who)
 		if err != nil {
 			return err

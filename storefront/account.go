@@ -95,23 +95,37 @@ func (c *call) browser(kept string) string {
 	return c.L.T("storefront.sessions.browser", "Browser", name, "System", system)
 }
 
-// endSessions signs out one other browser, or all of them.
 func (c *call) endSessions() error {
 	form, err := web.Form(c.r, "end")
 	if err != nil {
 		return err
 	}
-	if form.Get("end") == "others" {
-		if _, err := c.SignIn.EndOthers(c.r.Context(), c.signed, c.origin()); err != nil {
+	return c.endOther(form.Get("end"))
+}
+
+// others stands for every session but this one, where a session is named.
+const others = "others"
+
+// endOther signs out one other browser, or all the others, once whoever sits here has shown who they are.
+func (c *call) endOther(which string) error {
+	if which == others {
+		_, err := c.SignIn.EndOthers(c.r.Context(), c.signed, c.origin())
+		if fault.Is(err, fault.Forbidden) {
+			return c.first(nextEnd + which)
+		}
+		if err != nil {
 			return err
 		}
 		return c.done(web.Notice{Key: "storefront.notice.sessions_ended"}, account)
 	}
-	id, err := db.ParseID(form.Get("end"))
+	id, err := db.ParseID(which)
 	if err != nil {
 		return web.NoSuchPage()
 	}
 	err = c.SignIn.End(c.r.Context(), c.signed, id, c.origin())
+	if fault.Is(err, fault.Forbidden) {
+		return c.first(nextEnd + which)
+	}
 	if err != nil && !fault.Is(err, fault.NotFound) { // signed out already is what was asked for
 		return err
 	}

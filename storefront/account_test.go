@@ -105,6 +105,49 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 	})
 }
 
+// Whoever finds a browser signed in cannot lock the owner out of the others (R057).
+func TestEndingOtherSessionsAsksWhoSitsThere(t *testing.T) {
+	dbtest.EachAt(t, func(t *testing.T, d *db.DB, clock *dbtest.Clock) {
+		s := open(t, d)
+		s.customer("camille@example.com", "first-password")
+		here, phone, tablet := s.browser(lune), s.browser(lune), s.browser(lune)
+		for _, b := range []*browser{here, phone, tablet} {
+			b.signIn("camille@example.com", "first-password")
+		}
+		id := regexp.MustCompile(`name="end" value="([a-z0-9]{26})"`).FindStringSubmatch(here.get(accountPage).Body)[1]
+		for _, r := range [][2]string{{id, "That browser has been signed out."}, {"others", "You are signed out everywhere else."}} {
+			end, notice := r[0], r[1]
+			clock.Advance(proofLife)
+			both := phone.signedIn() && tablet.signedIn()
+			a := here.post(sessionsPost, "end", end)
+			if a.Code != 303 || a.Location != proofPage+"?next=end."+end {
+				t.Fatalf("ending %s without a proof answers %d %s", end, a.Code, a.Location)
+			}
+			here.get(a.Location).says(t, "Confirm It Is You", "Then the other browser is signed out")
+			if a := here.post(proofPage+"post", "current_password", "guess", "next", "end."+end); a.Code != 422 {
+				t.Errorf("a wrong password answers %d", a.Code)
+			}
+			if both && !(phone.signedIn() && tablet.signedIn()) {
+				t.Errorf("ending %s needed no proof", end)
+			}
+			if a := here.post(proofPage+"post", "current_password", "first-password", "next", "end."+end); a.Code != 303 || a.Location != accountPage {
+				t.Errorf("ending %s with the password answers %d %s", end, a.Code, a.Location)
+			}
+			here.get(accountPage).says(t, notice)
+			if phone.signedIn() && tablet.signedIn() {
+				t.Errorf("%s did not end", end)
+			}
+		}
+		if phone.signedIn() || tablet.signedIn() || !here.signedIn() {
+			t.Error("all others should be signed out, and this one not")
+		}
+		clock.Advance(proofLife)
+		if a := here.post("/customer/account/logout"); a.Code != 303 || here.signedIn() {
+			t.Error("signing out oneself should ask for nothing")
+		}
+	})
+}
+
 func TestChangingThePasswordNeedsTheCurrentOne(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s := open(t, d)

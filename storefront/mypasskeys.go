@@ -122,8 +122,11 @@ func (c *call) proofURL(next string) string {
 	return c.view.Path(proofPath) + "?" + url.Values{"next": {next}}.Encode()
 }
 
-// nextRemove begins what the proof's form carries of a passkey that is to be removed: its id, never an address.
-const nextRemove = "remove."
+// What begins the name of what was wanted, in the proof's form; an id follows, never an address.
+const (
+	nextRemove = "remove." // a passkey that is to be removed
+	nextEnd    = "end."    // a session that is to end, or all the others
+)
 
 // afterProof is the page to go on to.
 func (c *call) afterProof(next string) string {
@@ -150,6 +153,9 @@ func (c *call) proofPage() error {
 func (c *call) proofForm(next string) (page, error) {
 	p := c.page("storefront.proof.title", proofPath)
 	p.Intro = []string{c.L.T("storefront.proof.intro")}
+	if strings.HasPrefix(next, nextEnd) { // nothing more is asked before that
+		p.Intro = append(p.Intro, c.L.T("storefront.proof.then_ended"))
+	}
 	p.Form = c.form(p, proofPost, "storefront.proof.submit", c.password("current_password", "current_password", "current-password"))
 	p.Form.Username, p.Form.Hidden = c.signed.Customer.Email, []hidden{{"next", next}}
 	p.Links = []link{{URL: c.view.Path(account), Text: c.L.T("storefront.edit.back")}}
@@ -183,6 +189,9 @@ func (c *call) prove() error {
 	}
 	if err != nil {
 		return err
+	}
+	if which, ends := strings.CutPrefix(next, nextEnd); ends {
+		return c.endOther(which)
 	}
 	web.SeeOther(c.w, c.afterProof(next))
 	return nil
