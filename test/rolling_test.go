@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,24 +21,19 @@ import (
 // it is ready. Every shopper is answered. Without the drain a request now and then was not: its connection had been opened, and
 // the node had not taken it yet when it left.
 //
-// After each start a link that was asked for at one node is spent at the other, and a token of the one is good at the other. With
-// REKEY_OLDER_PROGRAM (a path; make mixed) nodes start in that version and in this one by turns, so that both run side by side,
-// and go back, on this version's schema.
+// After each start a link that was asked for at one node is spent at the other, and a token of the one is good at the other.
 func TestARollingRestartFailsNobody(t *testing.T) {
 	onTwoNodes(t, func(t *testing.T, a *arena) {
 		proxy := a.behindAProxy()
 		crowd := a.shopping(proxy)
-		older := os.Getenv("REKEY_OLDER_PROGRAM")
 		for round := range rounds(t, 2, 20) {
 			for k := range a.nodes {
 				a.nodes[k].stop()
-				a.older = []string{older, ""}[(round+k)%2]
 				a.revive(k)
 				a.understandEachOther(fmt.Sprintf("rolling%d.%d@example.com", round, k), a.nodes[k], a.nodes[1-k])
 				crowd.goesOn() // in between, both nodes work
 			}
 		}
-		a.older = ""
 		crowd.end()
 	})
 }

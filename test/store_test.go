@@ -31,7 +31,7 @@ type store struct {
 	t        *testing.T
 	post     *post
 	database string   // its address
-	older    string   // another build of the program, for the nodes that start from now on; "" for the one under test
+	older    string   // another build of the program, for the nodes that start now; "" for the one under test
 	args     []string // --data, --database and --secret-key-file, which every command takes
 	flags    []string // more flags of serve
 	env      []string // more variables of serve

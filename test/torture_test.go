@@ -68,6 +68,7 @@ type arena struct {
 	*store
 	test  *testing.T // whose nodes they are; the store's own t is that of the row that runs
 	nodes []*seat
+	again int          // how many nodes have started again
 	wire  *http.Client // reaches a node by its seat, whatever host a request means
 	eye   *db.DB       // looks into the tables beside the program
 }
@@ -150,12 +151,15 @@ func (a *arena) row(name string, f func()) {
 	})
 }
 
-// revive starts the node of a seat again. It outlives the row.
+// revive starts the node of a seat again. It outlives the row. With REKEY_OLDER_PROGRAM (a path; make mixed) it starts in that
+// version and in this one by turns, so that both run side by side, and go back, on this version's schema.
 func (a *arena) revive(k int) {
 	a.t.Helper()
 	row := a.t
 	a.t = a.test
-	defer func() { a.t = row }()
+	defer func() { a.t, a.older = row, "" }()
+	a.older = []string{os.Getenv("REKEY_OLDER_PROGRAM"), ""}[(a.again/2+a.again)%2] // each of two seats in both
+	a.again++
 	a.nodes[k].program, _ = a.serve(a.nodes[k].listen)
 }
 
