@@ -32,6 +32,9 @@ install() {
 	return "$status"
 }
 
+# want_browser gets Chromium, without its windows where the system has it so: the tests then take half the time.
+want_browser() { (install chromium-headless-shell) || install chromium; }
+
 left_out='' # what cannot be tried here, and why
 
 # want_failover gets what a PostgreSQL pair with failover needs. Where it cannot be had that one test is left out.

@@ -19,12 +19,12 @@ prepare() {
 	has go || { echo 'Missing: Go 1.26 or newer, https://go.dev/dl/' >&2; exit 1; }
 	local missing=()
 	compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || has initdb || missing+=(postgresql)
-	has chromium || has chromium-browser || has google-chrome || missing+=(chromium)
 	has fc-list && [ -n "$(fc-list 2>/dev/null | head -n 1)" ] || missing+=(fontconfig fonts-dejavu fonts-liberation)
 	has nginx || [ -x /usr/sbin/nginx ] || missing+=(nginx-light) # in front of the program, as docs/operating.md sets it up
 	has gcc || missing+=(gcc libc6-dev) # for the race detector
 	has npm || missing+=(npm) # for axe-core, and for the public clients that the tests drive
 	if [ "${#missing[@]}" -gt 0 ]; then install "${missing[@]}"; fi
+	has chromium-headless-shell || has chromium || has chromium-browser || has google-chrome || want_browser
 	[ -f "$axe" ] || fetch_axe
 	want_failover
 }
@@ -51,7 +51,8 @@ scripts/lint.sh
 
 say 'tests on both engines'
 status=0
-go run ./test/withpostgres go test -vet=off -timeout 60m ./... 2>&1 | tee "$log" || status=1
+# Three tests of the whole program at a time, since each mostly waits.
+go run ./test/withpostgres go test -vet=off -timeout 60m -parallel 3 ./... 2>&1 | tee "$log" || status=1
 
 # Under the race detector SQLite alone takes minutes to build, so this is what has no database below it; "make race" goes
 # through everything.

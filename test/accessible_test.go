@@ -97,25 +97,33 @@ func (b *tab) fits(what string) {
 func TestPagesAreAccessible(t *testing.T) {
 	core := needAxe(t)
 	whole(t)
-	st := newStage(t, dbtest.SQLite) // pages do not know which engine runs
-	for _, sc := range slices.Concat(allStorefrontScenes(), passkeyScenes, allConsoleScenes(), passkeyConsoleScenes) {
-		t.Run(sc.name, func(t *testing.T) {
-			b := newTab(t, look{})
-			sc.show(st, b)
-			b.inject(core)
-			b.accessible("light")
-			b.wear(look{dark: true})
-			b.accessible("dark", "color-contrast")
-			b.wear(look{width: narrow, height: 640})
-			b.accessible("phone")
-			b.fits("the page")
+	for door, scenes := range map[string][]scene{
+		"storefront": slices.Concat(allStorefrontScenes(), passkeyScenes),
+		"console":    slices.Concat(allConsoleScenes(), passkeyConsoleScenes),
+	} {
+		t.Run(door, func(t *testing.T) {
+			t.Parallel()
+			st := newStage(t, dbtest.SQLite, quick...) // pages do not know which engine runs
+			for _, sc := range scenes {
+				t.Run(sc.name, func(t *testing.T) {
+					b := newTab(t, look{})
+					sc.show(st, b)
+					b.inject(core)
+					b.accessible("light")
+					b.wear(look{dark: true})
+					b.accessible("dark", "color-contrast")
+					b.wear(look{width: narrow, height: 640})
+					b.accessible("phone")
+					b.fits("the page")
+				})
+			}
 		})
 	}
 }
 
 // TestWorksWithoutJavaScript walks the three journeys with scripts switched off.
 func TestWorksWithoutJavaScript(t *testing.T) {
-	whole(t)
+	beside(t)
 	s := newStore(t, dbtest.SQLite)
 	s.customer(shopper, "Camille", "Durand", oldPassword)
 	s.administrator()
@@ -147,7 +155,7 @@ func TestWorksWithoutJavaScript(t *testing.T) {
 
 // TestWorksByKeyboardAlone recovers a password without touching the mouse.
 func TestWorksByKeyboardAlone(t *testing.T) {
-	whole(t)
+	beside(t)
 	s := newStore(t, dbtest.SQLite)
 	s.customer(shopper, "Camille", "Durand", oldPassword)
 	b := newTab(t, look{})

@@ -36,7 +36,7 @@ func samples(t *testing.T) string {
 }
 
 func TestTheBrowserDoesWhatAPersonDoes(t *testing.T) {
-	whole(t)
+	beside(t)
 	b := newTab(t, look{})
 	if got := b.visit(samples(t)); got != http.StatusOK {
 		t.Fatalf("status %d", got)
@@ -60,7 +60,7 @@ func TestTheBrowserDoesWhatAPersonDoes(t *testing.T) {
 }
 
 func TestTheBrowserWearsOtherLooks(t *testing.T) {
-	whole(t)
+	beside(t)
 	b := newTab(t, look{width: 320, height: 640, dark: true, noScript: true})
 	b.visit(samples(t))
 	b.see("without script")

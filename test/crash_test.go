@@ -48,7 +48,7 @@ func TestNothingIsLostWhenTheServerIsKilled(t *testing.T) {
 // TestNothingIsLostWhenPostgreSQLIsKilled kills every process of the database instead. Both nodes say 503 meanwhile, live on,
 // and serve again by themselves.
 func TestNothingIsLostWhenPostgreSQLIsKilled(t *testing.T) {
-	whole(t)
+	beside(t)
 	dbtest.EachEngine(t, func(t *testing.T, engine string) {
 		if engine != dbtest.Postgres {
 			t.Skip("SQLite is in the server's process; the test above kills it")

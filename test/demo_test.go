@@ -33,7 +33,7 @@ var onePerson = regexp.MustCompile(`(?m)^    (\S+)\s{2,}(\S+)\s{2,}(\S.*)$`)
 
 func newDemo(t *testing.T) *demo {
 	t.Helper()
-	whole(t)
+	beside(t)
 	d := &demo{t: t, data: t.TempDir()}
 	d.node = launch(t, "demo", "--listen", "127.0.0.1:0", "--data", d.data)
 	_, d.lune = d.node.line("Maison Lune")

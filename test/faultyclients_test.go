@@ -225,7 +225,7 @@ var everyInput = []struct{ path, kind string }{
 
 // TestBodiesWithoutEndAreCutShort sends bodies that never end, and some that only promise to be huge.
 func TestBodiesWithoutEndAreCutShort(t *testing.T) {
-	whole(t)
+	beside(t)
 	s := newStoreOn(t, "", quick...)
 	s.noLimits()
 	address := strings.TrimPrefix(s.url, "http://")
@@ -286,7 +286,7 @@ func TestBodiesWithoutEndAreCutShort(t *testing.T) {
 
 // TestVeryLongInputsCostNothing sends a million characters wherever something can be typed.
 func TestVeryLongInputsCostNothing(t *testing.T) {
-	whole(t)
+	beside(t)
 	metrics := "127.0.0.1:" + freePort(t)
 	s := newStoreOn(t, "", "--log-level", "info", "--trusted-proxies", "127.0.0.1", "--metrics-listen", metrics)
 	s.noLimits()

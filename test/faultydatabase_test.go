@@ -300,7 +300,7 @@ func servesAgain(t *testing.T, s *store, email string) {
 // TestFullDiskStopsWritingAndNothingElse fills the disk of either engine under load. What cannot be kept is refused, what
 // was acknowledged stays, reading goes on, and all is well as soon as there is room.
 func TestFullDiskStopsWritingAndNothingElse(t *testing.T) {
-	whole(t)
+	beside(t)
 	for _, engine := range dbtest.Engines() {
 		t.Run(engine, func(t *testing.T) {
 			disk, size := t.TempDir(), "24m"

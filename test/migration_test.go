@@ -15,7 +15,7 @@ import (
 // TestAMigrationThatIsKilledIsGoneOnWith kills "rekey migrate" at moments spread over the time that it takes, on an empty
 // database each time. The next one goes on where it was, and the schema is whole.
 func TestAMigrationThatIsKilledIsGoneOnWith(t *testing.T) {
-	whole(t)
+	beside(t)
 	dbtest.EachEngine(t, func(t *testing.T, engine string) {
 		path, err := binary()
 		if err != nil {

@@ -37,7 +37,10 @@ func TestNobodyCanTellWhoIsACustomer(t *testing.T) {
 	}
 	s.rekey("", "config", "set", "customer/signin_by_letter/enabled", "1")
 	strayed := map[string]int{}
-	for range oracleRuns {
+	for run := range oracleRuns {
+		if run == oracleRuns-1 && len(strayed) == 0 {
+			break // it could not change the verdict
+		}
 		out, complaint, _ := command(t, "", "audit", "oracle", "--url", s.url, "--known", list, "--requests", fmt.Sprint(oracleRequests), "--yes", "--json")
 		var verdicts []struct {
 			Page        string

@@ -78,7 +78,7 @@ func (s *store) askOnce(email string, answers chan<- string) {
 
 // TestTwoNodesShareEverything runs two nodes behind one address, every request on the other node than the last.
 func TestTwoNodesShareEverything(t *testing.T) {
-	whole(t)
+	beside(t)
 	dbtest.EachEngine(t, func(t *testing.T, engine string) {
 		if engine != dbtest.Postgres {
 			t.Skip("a SQLite file belongs to one node")
@@ -154,7 +154,7 @@ func alternate(t *testing.T, nodes ...string) string {
 }
 
 func TestSecondServerOnTheSameFileIsRefused(t *testing.T) {
-	whole(t)
+	beside(t)
 	s := newStore(t, dbtest.SQLite)
 	second := launch(t, append([]string{"serve", "--listen", "127.0.0.1:0", "--smtp", s.post.url(), "--dev"}, s.args...)...)
 	if exit := second.ended(); exit != 1 {

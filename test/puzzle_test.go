@@ -68,7 +68,7 @@ var noRedirects = &http.Client{Timeout: 20 * time.Second, CheckRedirect: func(*h
 
 // TestABrowserProvesWorkUnderAttack: what a shopper sees of a flood is a line that says that the browser has been checked.
 func TestABrowserProvesWorkUnderAttack(t *testing.T) {
-	whole(t)
+	beside(t)
 	dbtest.EachEngine(t, func(t *testing.T, engine string) {
 		s := underAttack(t, engine)
 		b := newTab(t, look{})
@@ -128,7 +128,7 @@ func TestABrowserProvesWorkUnderAttack(t *testing.T) {
 
 // TestWaitingInsteadOfProving: without JavaScript a form can be sent after a while, and nothing has to be solved for it.
 func TestWaitingInsteadOfProving(t *testing.T) {
-	whole(t)
+	beside(t)
 	s := underAttack(t, dbtest.SQLite)
 	s.rekey("", "config", "set", "customer/protection/waiting_time", "4")
 	b := newTab(t, look{noScript: true})
@@ -149,7 +149,7 @@ func TestWaitingInsteadOfProving(t *testing.T) {
 // TestAProtectedFormIsAccessible lets axe-core look at it while the browser works, when it is done, and when it was refused.
 func TestAProtectedFormIsAccessible(t *testing.T) {
 	core := needAxe(t)
-	whole(t)
+	beside(t)
 	s := underAttack(t, dbtest.SQLite)
 	for _, page := range []string{"forgotpassword", "login", "create"} {
 		b := newTab(t, look{})
@@ -170,7 +170,7 @@ func TestAProtectedFormIsAccessible(t *testing.T) {
 
 // TestTheConsoleSaysThatAWebsiteIsUnderAttack, and the audit and the metrics too.
 func TestTheConsoleSaysThatAWebsiteIsUnderAttack(t *testing.T) {
-	whole(t)
+	beside(t)
 	s := underAttack(t, dbtest.SQLite)
 	s.administrator()
 	b := newTab(t, look{})

@@ -41,7 +41,7 @@ func TestARollingRestartFailsNobody(t *testing.T) {
 // onTwoNodes runs f on two nodes that drain before they stop, with one shopper and without limits.
 func onTwoNodes(t *testing.T, f func(t *testing.T, a *arena)) {
 	t.Helper()
-	whole(t)
+	beside(t)
 	dbtest.EachEngine(t, func(t *testing.T, engine string) {
 		if engine != dbtest.Postgres {
 			t.Skip("a SQLite file belongs to one node")

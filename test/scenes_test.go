@@ -161,9 +161,9 @@ func (st *stage) openCustomer(b *tab) {
 }
 
 // newStage is a store of our own with one customer who has a session, a token, and a letter under way.
-func newStage(t *testing.T, engine string) *stage {
+func newStage(t *testing.T, engine string, flags ...string) *stage {
 	t.Helper()
-	s := newStore(t, engine)
+	s := newStore(t, engine, flags...)
 	s.atLocalhost()
 	s.rekey("", "store-view", "create", "--website", "base", "--code", "fr", "--name", "Français", "--locale", "fr_FR", "--base-url", s.url+"/fr", "--dev",
 		"--logo-text", "Maison Lune", "--sender-name", "Maison Lune", "--sender-email", "bonjour@lune.example")

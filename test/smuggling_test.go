@@ -142,7 +142,7 @@ var corpus = []ambiguous{
 // comes next is served. With connections that nginx keeps open and shares, which is not the documented way but a common one, it
 // holds as well.
 func TestNothingIsSmuggled(t *testing.T) {
-	whole(t)
+	beside(t)
 	nginx := findNginx(t)
 	s := newStore(t, dbtest.SQLite, "--trusted-proxies", "127.0.0.1", "--log-level", "error")
 	s.rekey("", "store-view", "set", "default", "--base-url", "https://"+smuggledHost)

@@ -43,7 +43,7 @@ type store struct {
 // eachStore runs f on an installation per engine.
 func eachStore(t *testing.T, f func(t *testing.T, s *store)) {
 	t.Helper()
-	whole(t)
+	beside(t)
 	dbtest.EachEngine(t, func(t *testing.T, engine string) { f(t, newStore(t, engine)) })
 }
 

@@ -87,7 +87,7 @@ func newArena(t *testing.T, engine string) *arena {
 // eachArena runs f on an arena per engine.
 func eachArena(t *testing.T, f func(t *testing.T, a *arena)) {
 	t.Helper()
-	whole(t)
+	beside(t)
 	dbtest.EachEngine(t, func(t *testing.T, engine string) { f(t, newArena(t, engine)) })
 }
 

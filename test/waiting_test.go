@@ -30,6 +30,13 @@ func eventually(within time.Duration, f func() error) error {
 // complete tells whether this run must leave nothing out, as on the build machine.
 func complete() bool { return os.Getenv("CI") == "true" }
 
+// beside is whole for a test that others may run beside: all but those that measure what a shopper waits for.
+func beside(t *testing.T) {
+	t.Helper()
+	whole(t)
+	t.Parallel()
+}
+
 // whole skips tests of the whole program in the fast loop.
 func whole(t *testing.T) {
 	t.Helper()
