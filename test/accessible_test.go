@@ -96,7 +96,7 @@ func (b *tab) fits(what string) {
 // at the width of a small phone, where the page must fit as well.
 func TestPagesAreAccessible(t *testing.T) {
 	core := needAxe(t)
-	whole(t)
+	beside(t)
 	for door, scenes := range map[string][]scene{
 		"storefront": slices.Concat(allStorefrontScenes(), passkeyScenes),
 		"console":    slices.Concat(allConsoleScenes(), passkeyConsoleScenes),

@@ -33,7 +33,6 @@ var onePerson = regexp.MustCompile(`(?m)^    (\S+)\s{2,}(\S+)\s{2,}(\S.*)$`)
 
 func newDemo(t *testing.T) *demo {
 	t.Helper()
-	beside(t)
 	d := &demo{t: t, data: t.TempDir()}
 	d.node = launch(t, "demo", "--listen", "127.0.0.1:0", "--data", d.data)
 	_, d.lune = d.node.line("Maison Lune")
@@ -121,6 +120,7 @@ func (d *demo) fetch(path string, into any) {
 
 // TestDemoPrintsWhatToTry does what the demo's first screen proposes, with nothing but what it printed.
 func TestDemoPrintsWhatToTry(t *testing.T) {
+	beside(t)
 	started := time.Now()
 	d := newDemo(t)
 	if len(d.people) != 5 {

@@ -59,7 +59,7 @@ type letter struct {
 
 func newPost(t *testing.T) *post {
 	t.Helper()
-	p := &post{t: t, tries: map[string]int{}, changed: make(chan struct{}), addr: "127.0.0.1:0", starttls: "never"}
+	p := &post{t: t, tries: map[string]int{}, changed: make(chan struct{}), addr: "127.0.0.1:" + freePort(t), starttls: "never"}
 	p.open(nil)
 	t.Cleanup(p.close)
 	return p

@@ -72,7 +72,7 @@ func newStoreUnder(t *testing.T, limits, database string, flags ...string) *stor
 	} else {
 		s.args = append(s.args, "--database", s.database, "--secret-key-file", keyFile(t, data))
 	}
-	s.node, s.url = s.serve("127.0.0.1:0")
+	s.node, s.url = s.serve("127.0.0.1:" + freePort(t))
 	s.rekey("", "store-view", "set", "default", "--name", "English", "--logo-text", "Maison Lune",
 		"--sender-name", "Maison Lune", "--sender-email", "hello@lune.example")
 	s.protection("never") // tests send more than a store in peace; those of the protection switch it on

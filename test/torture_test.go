@@ -95,7 +95,7 @@ func arenaOf(s *store, engine string) *arena {
 	s.t.Helper()
 	a := &arena{store: s, test: s.t, nodes: []*seat{{s.node, strings.TrimPrefix(s.url, "http://")}}}
 	if engine == dbtest.Postgres {
-		second, address := s.serve("127.0.0.1:0")
+		second, address := s.serve("127.0.0.1:" + freePort(s.t))
 		a.nodes = append(a.nodes, &seat{second, strings.TrimPrefix(address, "http://")})
 	}
 	s.rekey("", "store-view", "set", "default", "--base-url", "http://"+luneHost, "--dev")
