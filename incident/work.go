@@ -339,9 +339,10 @@ func (b *batch) keep(ctx context.Context, ids []int64, lines map[int64]Line) err
 		alike[l] = append(alike[l], id)
 	}
 	for l, some := range alike {
+		// The bounds are for a PostgreSQL that has no statistics of the report yet: it would read all of it for each batch.
 		_, err := b.Exec(ctx, `UPDATE incident_customers SET treated_at = $2, sessions = $3, tokens = $4, password = $5, words = $6
-			WHERE incident_id = $1 AND customer_id IN (`+db.Marks(7, len(some))+`)`,
-			append([]any{b.ID, db.Micro(b.now), l.Sessions, l.Tokens, l.Password, l.Words}, db.Args(some)...)...)
+			WHERE incident_id = $1 AND customer_id BETWEEN $7 AND $8 AND customer_id IN (`+db.Marks(9, len(some))+`)`,
+			append([]any{b.ID, db.Micro(b.now), l.Sessions, l.Tokens, l.Password, l.Words, slices.Min(some), slices.Max(some)}, db.Args(some)...)...)
 		if err != nil {
 			return err
 		}
