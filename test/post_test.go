@@ -59,20 +59,29 @@ type letter struct {
 
 func newPost(t *testing.T) *post {
 	t.Helper()
-	p := &post{t: t, tries: map[string]int{}, changed: make(chan struct{}), addr: "127.0.0.1:" + freePort(t), starttls: "never"}
-	p.open(nil)
+	p := &post{t: t, tries: map[string]int{}, changed: make(chan struct{}), starttls: "never"}
+	listener := listenAnywhere(t)
+	p.addr = listener.Addr().String()
+	p.serve(listener, nil)
 	t.Cleanup(p.close)
 	return p
 }
 
-// open begins to take letters, with STARTTLS if there is a certificate; after close, at the same address.
+// open begins to take letters again after close, at the same address, with STARTTLS if there is a certificate.
 func (p *post) open(certificate *tls.Config) {
 	p.t.Helper()
-	listener, err := net.Listen("tcp", p.addr)
+	var listener net.Listener
+	err := eventually(patience, func() (err error) { // a program that just starts may hold the closed socket until it is loaded
+		listener, err = net.Listen("tcp", p.addr)
+		return err
+	})
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.addr = listener.Addr().String()
+	p.serve(listener, certificate)
+}
+
+func (p *post) serve(listener net.Listener, certificate *tls.Config) {
 	p.server = smtp.NewServer(p)
 	p.server.Domain = "post.example"
 	p.server.EnableSMTPUTF8 = true

@@ -202,15 +202,22 @@ const firstPort, lastPort = 20_000, 32_000
 // freePort finds a port on which nothing listens.
 func freePort(t *testing.T) string {
 	t.Helper()
+	l := listenAnywhere(t)
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String()) // it has one
+	return port
+}
+
+// listenAnywhere listens on such a port.
+func listenAnywhere(t *testing.T) net.Listener {
+	t.Helper()
 	for range 100 {
-		port := strconv.Itoa(firstPort + rand.IntN(lastPort-firstPort))
-		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			l.Close()
-			return port
+		if l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(firstPort+rand.IntN(lastPort-firstPort))); err == nil {
+			return l
 		}
 	}
 	t.Fatal("no port is free")
-	return ""
+	return nil
 }
 
 // lastRoom is what fill leaves, so that the disk becomes full while shoppers write.
