@@ -159,7 +159,7 @@ func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.
 	c.Paragraphs = []string{l.T(what, "Username", who.Username), l.T(key + ".signed_out")}
 	c.Facts = []mail.Fact{
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, zone)},
-		{Label: l.T("letter.fact.browser"), Value: first(letter.Data["browser"], l.T("letter.fact.unknown"))},
+		{Label: l.T("letter.fact.browser"), Value: first(l.Browser(letter.Data["browser"]), l.T("letter.fact.unknown"))},
 		{Label: l.T("letter.fact.place"), Value: first(letter.Data["place"], l.T("letter.fact.unknown"))},
 	}
 	if base := snap.ConsoleURL(); base != "" {

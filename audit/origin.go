@@ -52,18 +52,21 @@ func (o Origin) address() string {
 	return o.IP.Unmap().WithZone("").String()
 }
 
+// browsers are known by a mark in the header, the first that is found. lang says in every language what has no name of its own.
+var browsers = []struct{ mark, name string }{
+	{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser/", "Samsung Internet"}, {"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"},
+	{"CriOS/", "Chrome"}, {"HeadlessChrome/", "Chrome"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"},
+	{"curl/", "curl"}, {"PostmanRuntime/", "Postman"}, {"okhttp/", "an Android app"}, {"CFNetwork/", "an Apple app"},
+	{"Go-http-client/", "a Go program"}, {"python-requests/", "a Python program"}, {"node", "a Node.js program"},
+	{"axios/", "a Node.js program"},
+}
+
 // Browser names the browser and the system in a few known words. Whatever is not known is not repeated: the header is
 // written by the client, and these words stand in letters and on the store's pages.
 func (o Origin) Browser() string {
 	ua := o.UserAgent
 	name := ""
-	for _, b := range []struct{ mark, name string }{
-		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser/", "Samsung Internet"}, {"Firefox/", "Firefox"}, {"FxiOS/", "Firefox"},
-		{"CriOS/", "Chrome"}, {"HeadlessChrome/", "Chrome"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"},
-		{"curl/", "curl"}, {"PostmanRuntime/", "Postman"}, {"okhttp/", "an Android app"}, {"CFNetwork/", "an Apple app"},
-		{"Go-http-client/", "a Go program"}, {"python-requests/", "a Python program"}, {"node", "a Node.js program"},
-		{"axios/", "a Node.js program"},
-	} {
+	for _, b := range browsers {
 		if strings.Contains(ua, b.mark) {
 			name = b.name
 			break

@@ -238,7 +238,7 @@ func (s *Service) composeEmailNotice(ctx context.Context, letter mail.Letter) (m
 	content := customer.Compose(v, letter.Kind, c.Firstname, mail.Address{Name: c.Name(), Email: letter.Data["address"]})
 	content.Facts = []mail.Fact{
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},
-		{Label: l.T("letter.fact.browser"), Value: orUnknown(l, letter.Data["browser"])},
+		{Label: l.T("letter.fact.browser"), Value: orUnknown(l, l.Browser(letter.Data["browser"]))},
 		{Label: l.T("letter.fact.place"), Value: orUnknown(l, letter.Data["place"])},
 	}
 	contact := v.SupportEmail

@@ -184,7 +184,7 @@ func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.
 	content.Facts = []mail.Fact{
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},
 		{Label: l.T("letter.fact.how"), Value: l.T("letter.password_changed." + how)},
-		{Label: l.T("letter.fact.browser"), Value: orUnknown(l, letter.Data["browser"])},
+		{Label: l.T("letter.fact.browser"), Value: orUnknown(l, l.Browser(letter.Data["browser"]))},
 		{Label: l.T("letter.fact.place"), Value: orUnknown(l, letter.Data["place"])},
 	}
 	content.Button = &mail.Button{Label: l.T("letter.password_changed.button"), URL: secret.NewText(v.Link("/customer/account/forgotpassword", nil))}

@@ -170,7 +170,7 @@ func (s *Service) composeReport(ctx context.Context, letter mail.Letter) (mail.C
 	content.Facts = []mail.Fact{
 		{Label: l.T("letter.objection_report.customer"), Value: c.Name() + " · " + c.Email + " · " + itoa(c.ID)},
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},
-		{Label: l.T("letter.fact.browser"), Value: orUnknown(l, letter.Data["browser"])},
+		{Label: l.T("letter.fact.browser"), Value: orUnknown(l, l.Browser(letter.Data["browser"]))},
 		{Label: l.T("letter.fact.place"), Value: orUnknown(l, letter.Data["place"])},
 	}
 	return content, nil

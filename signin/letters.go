@@ -45,7 +45,7 @@ func (s *Service) ComposePasskey(ctx context.Context, letter mail.Letter) (mail.
 	}
 	if letter.Kind != PasskeyTakenLetter {
 		unknown := l.T("letter.fact.unknown")
-		content.Facts = append(content.Facts, mail.Fact{Label: l.T("letter.fact.browser"), Value: firstOf(letter.Data["browser"], unknown)},
+		content.Facts = append(content.Facts, mail.Fact{Label: l.T("letter.fact.browser"), Value: firstOf(l.Browser(letter.Data["browser"]), unknown)},
 			mail.Fact{Label: l.T("letter.fact.place"), Value: firstOf(letter.Data["place"], unknown)})
 	}
 	content.Button = &mail.Button{Label: l.T(key + ".button"), URL: secret.NewText(v.Link("/customer/account/forgotpassword", nil))}

@@ -2,7 +2,6 @@ package storefront
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/rekeyhq/rekey/customer"
@@ -85,14 +84,10 @@ func (c *call) sessionLine(s signin.Session) sessionLine {
 
 // browser says "Chrome on Android" in the language of the view; the audit keeps it in English.
 func (c *call) browser(kept string) string {
-	name, system, ok := strings.Cut(kept, " on ")
-	switch {
-	case kept == "":
+	if kept == "" {
 		return c.L.T("storefront.sessions.unknown")
-	case !ok:
-		return kept
 	}
-	return c.L.T("storefront.sessions.browser", "Browser", name, "System", system)
+	return c.L.Browser(kept)
 }
 
 func (c *call) endSessions() error {

@@ -130,6 +130,7 @@ var objectionScenes = []scene{
 	{"objection-made", func(st *stage, b *tab) { st.object(b, st.forgotLetter(b.t)) }},
 	{"objection-new-password", func(st *stage, b *tab) { st.objectTo(b, st.changedLetter(b.t)) }},
 	{"objection-new-password-made", func(st *stage, b *tab) { st.object(b, st.changedLetter(b.t)) }},
+	{"account-held", func(st *stage, b *tab) { st.held(b) }},
 	{"objection-over", func(st *stage, b *tab) {
 		old := st.forgotLetter(b.t)
 		st.changedLetter(b.t)
@@ -172,6 +173,17 @@ func (st *stage) changedLetter(t *testing.T) string {
 		b.visit(link)
 		b.send("password", st.word, "password_confirmation", st.word)
 	})
+}
+
+// held says "It wasn't me" to the customer's new password, which stays, and signs in again: until the hold is over, the account
+// page says what cannot be changed.
+func (st *stage) held(b *tab) {
+	b.t.Helper()
+	st.objectTo(b, st.changedLetter(b.t))
+	b.tickAll("sure")
+	st.letter(b.t, st.email, func() { b.expect(http.StatusOK, b.press(b.mainButton())) })
+	st.signIn(b)
+	b.t.Cleanup(func() { st.rekey(b.t, "customer", "unlock", st.email) })
 }
 
 func (st *stage) objectTo(b *tab, letter string) {

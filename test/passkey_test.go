@@ -127,6 +127,12 @@ var passkeyConsoleScenes = []scene{
 		b.expect(200, b.send("passkey_password", st.adminPW))
 	}},
 	{"my-passkeys", func(st *stage, b *tab) { st.withMyPasskey(b); b.visit(st.console + "/admin/account") }},
+	{"customer-passkeys", func(st *stage, b *tab) { st.withPasskey(newTab(b.t, look{})); st.openCustomer(b) }},
+	{"customer-passkey-remove", func(st *stage, b *tab) {
+		st.withPasskey(newTab(b.t, look{}))
+		st.openCustomer(b)
+		b.expect(200, b.visit(script[string](b, `document.querySelector('a[href*="/passkeys/"]').href`)))
+	}},
 	{"second-factor", func(st *stage, b *tab) {
 		st.withMyPasskey(b)
 		script[bool](b, `document.querySelector('form[action="/admin/logout"]').submit(), true`) // on a phone it is behind the menu
@@ -164,6 +170,11 @@ var passkeyScenes = []scene{
 	{"remove-passkey", func(st *stage, b *tab) { st.withPasskey(b); st.follow(b, "removepasskey") }},
 	{"edit-or-passkey", func(st *stage, b *tab) { st.withPasskey(b); b.visit(st.front + accounts + "edit") }},
 	{"confirm-identity", func(st *stage, b *tab) { st.withPasskey(b); b.visit(st.front + accounts + "confirmidentity?next=edit") }},
+	{"confirm-identity-sign-out", func(st *stage, b *tab) {
+		st.withPasskey(b)
+		b.visit(st.front + accounts + "confirmidentity?next=end.others")
+	}},
+	{"passkeys-held", func(st *stage, b *tab) { st.withPasskey(b); st.held(b) }},
 	{"new-password-keeps-passkeys", func(st *stage, b *tab) {
 		st.withPasskey(b)
 		b.visit(strings.Replace(st.link(b.t), "/customer", strings.TrimPrefix(st.front, st.console)+"/customer", 1))
@@ -180,8 +191,10 @@ func (st *stage) withPasskey(b *tab) {
 		return
 	}
 	b.visit(st.front + accounts + "addpasskey")
-	script[bool](b, `document.querySelector('form.passkey button').click(), true`)
-	b.do(eventually(patience, func() error { return b.has("ul[data-passkeys]") }))
+	st.letter(b.t, st.email, func() { // the notice, which must not be taken for the letter that comes next
+		script[bool](b, `document.querySelector('form.passkey button').click(), true`)
+		b.do(eventually(patience, func() error { return b.has("ul[data-passkeys]") }))
+	})
 }
 
 // follow goes where a link of the list of passkeys leads.
