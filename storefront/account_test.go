@@ -115,15 +115,16 @@ func TestEndingOtherSessionsAsksWhoSitsThere(t *testing.T) {
 			b.signIn("camille@example.com", "first-password")
 		}
 		id := regexp.MustCompile(`name="end" value="([a-z0-9]{26})"`).FindStringSubmatch(here.get(accountPage).Body)[1]
-		for _, r := range [][2]string{{id, "That browser has been signed out."}, {"others", "You are signed out everywhere else."}} {
-			end, notice := r[0], r[1]
+		for _, r := range [][3]string{{id, "Then the other browser is signed out.", "That browser has been signed out."},
+			{"others", "Then all other browsers are signed out.", "You are signed out everywhere else."}} {
+			end, asks, notice := r[0], r[1], r[2]
 			clock.Advance(proofLife)
 			both := phone.signedIn() && tablet.signedIn()
 			a := here.post(sessionsPost, "end", end)
 			if a.Code != 303 || a.Location != proofPage+"?next=end."+end {
 				t.Fatalf("ending %s without a proof answers %d %s", end, a.Code, a.Location)
 			}
-			here.get(a.Location).says(t, "Confirm It Is You", "Then the other browser is signed out")
+			here.get(a.Location).says(t, "Confirm It Is You", asks)
 			if a := here.post(proofPage+"post", "current_password", "guess", "next", "end."+end); a.Code != 422 {
 				t.Errorf("a wrong password answers %d", a.Code)
 			}

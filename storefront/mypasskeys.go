@@ -153,8 +153,12 @@ func (c *call) proofPage() error {
 func (c *call) proofForm(next string) (page, error) {
 	p := c.page("storefront.proof.title", proofPath)
 	p.Intro = []string{c.L.T("storefront.proof.intro")}
-	if strings.HasPrefix(next, nextEnd) { // nothing more is asked before that
-		p.Intro = append(p.Intro, c.L.T("storefront.proof.then_ended"))
+	if which, ends := strings.CutPrefix(next, nextEnd); ends { // nothing more is asked before that
+		key := "storefront.proof.then_ended"
+		if which == others {
+			key += "_others"
+		}
+		p.Intro = append(p.Intro, c.L.T(key))
 	}
 	p.Form = c.form(p, proofPost, "storefront.proof.submit", c.password("current_password", "current_password", "current-password"))
 	p.Form.Username, p.Form.Hidden = c.signed.Customer.Email, []hidden{{"next", next}}

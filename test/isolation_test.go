@@ -3,10 +3,8 @@ package test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/test/fixture"
 )
 
 // treasure is a living secret of the first website, and the slots in which it is good there.
@@ -22,10 +21,12 @@ type treasure struct {
 	at          []string
 }
 
-// slot is a place where a secret is shown: to the website of a host, by a request of its own.
-type slot struct {
-	name string
-	show func(host, secret string) *http.Request
+// garbage has the form of the secret.
+func (s treasure) garbage() string {
+	if aCode.MatchString(s.value) {
+		return "GGGG-GGGG"
+	}
+	return strings.Repeat("g", len(s.value))
 }
 
 // TestNoSecretOfOneWebsiteWorksAtAnother shows every secret of one website in every place where the other takes one, and in
@@ -38,13 +39,17 @@ func TestNoSecretOfOneWebsiteWorksAtAnother(t *testing.T) {
 		cells := 0
 		for _, place := range i.slots {
 			for _, host := range []string{luneHost, nordHost} {
-				garbage := i.ask(place, host, strings.Repeat("g", 43))
+				garbage := map[string]sight{}
 				for _, secret := range i.treasures {
 					if host == luneHost && slices.Contains(secret.at, place.name) {
 						continue
 					}
 					cells++
-					if diff := cmp.Diff(garbage, i.ask(place, host, secret.value)); diff != "" {
+					form := secret.garbage()
+					if _, asked := garbage[form]; !asked {
+						garbage[form] = i.ask(place, host, form)
+					}
+					if diff := cmp.Diff(garbage[form], i.ask(place, host, secret.value)); diff != "" {
 						t.Errorf("%s of %s, shown at %s as %s, is not answered as garbage (-garbage +secret):\n%s", secret.kind, luneHost, host, place.name, diff)
 					}
 				}
@@ -63,21 +68,32 @@ type isolation struct {
 	slots      []slot
 	app, word  string // of the first website
 	other, its string // the app of the other website, and its word
+
+	codes          map[string]string // that were mailed, by what for
+	asking         map[string]string // the cookies of the browser that asked for them, and was asked for a passkey
+	phone, another *fixture.Device   // with the shopper's passkey at the first website, and with none yet
+	questions      []question
 }
 
-const forgetful, moving, arriving = "forgetful@example.com", "moving@example.com", "arriving@example.com"
+const (
+	forgetful, moving, arriving = "forgetful@example.com", "moving@example.com", "arriving@example.com"
+	typing, objecting           = "typing@example.com", "objecting@example.com"
+)
+
+// known are the customers of both websites.
+var known = []string{shopper, forgetful, moving, typing, objecting}
 
 func (a *arena) isolate() *isolation {
 	a.t.Helper()
 	i := &isolation{arena: a}
 	a.administrator()
-	for _, email := range []string{shopper, forgetful, moving} {
+	for _, email := range known {
 		a.customer(email, "Camille", "Durand", oldPassword)
 		a.rekey(newPassword, "customer", "create", "--website", "nord", "--email", email, "--firstname", "Camille", "--lastname", "Durand", "--password-stdin")
 	}
 	i.app, i.word = a.app("--confidential")
 	i.other, i.its = a.app("--confidential", "--website", "nord")
-	a.set(map[string]string{"oauth/consumer/enable_integration_as_bearer": "1"})
+	a.set(map[string]string{"oauth/consumer/enable_integration_as_bearer": "1", "customer/signin_by_letter/enabled": "1"})
 	a.rekey("", "integration", "create", "--name", "ERP", "--resource", "customers.view")
 	var program map[string]string
 	if err := json.Unmarshal([]byte(a.rekey("", "integration", "activate", "ERP", "--json")), &program); err != nil {
@@ -94,6 +110,8 @@ func (a *arena) isolate() *isolation {
 	a.does(console, "POST", "/admin/login", url.Values{"username": {boss}, "password": {bossWord}})
 	staff := a.does(newGuest(luneHost), "POST", "/rest/V1/integration/admin/token", map[string]string{"username": boss, "password": bossWord})
 	text := func(got answer) string { return strings.Trim(strings.TrimSpace(got.body), `"`) }
+	i.asksForCodes()
+	i.passkeys(browser)
 	i.treasures = []treasure{
 		{"a session", browser.cookies["rekey-session-base"], []string{"session", "session that acts"}},
 		{"a link", a.link(forgetful, 1), []string{"link opened", "link followed", "new password", "new password by REST", "link checked by REST"}},
@@ -108,11 +126,20 @@ func (a *arena) isolate() *isolation {
 		{"an administrator's session", console.cookies["rekey-session-admin"], []string{"console"}},
 		{"an administrator's token", text(staff), []string{"staff"}},
 		{"an integration's token", program["access_token"], []string{"staff"}},
+		{"a link to object", i.objection(), []string{"objection opened", "objection followed", "objection"}},
+		{"the code of a link", i.codes["reset"], []string{"code of a link"}},
+		{"the browser that asked for a link", i.asking["rekey-ask-reset-base"], []string{"browser that asked for a link"}},
+		{"a code to sign in", i.codes["signin"], []string{"code to sign in"}},
+		{"the browser that asked for a code", i.asking["rekey-ask-signin-base"], []string{"browser that asked for a code"}},
+		{"a passkey", passkeyID(i.phone), []string{"passkey"}},
+		{"a question to sign in", i.questions[0].ticket, []string{"question to sign in"}},
+		{"a question of who it is", i.questions[1].ticket, []string{"question of who it is"}},
+		{"a question for a new passkey", i.questions[2].ticket, []string{"question for a new passkey"}},
 		{"an app's word", i.word, nil},
 		{"an integration's word", program["consumer_secret"], nil},
 	}
 	for _, secret := range i.treasures {
-		if len(secret.value) < 20 {
+		if len(secret.value) < 20 && !aCode.MatchString(secret.value) {
 			a.t.Fatalf("%s is %q", secret.kind, secret.value)
 		}
 	}
@@ -120,132 +147,39 @@ func (a *arena) isolate() *isolation {
 	return i
 }
 
-func (i *isolation) places() []slot {
-	cookie := func(name, method, path string, body any) func(string, string) *http.Request {
-		return func(host, secret string) *http.Request {
-			g := newGuest(host)
-			for _, site := range []string{"base", "nord", "admin"} { // whatever the website calls it
-				g.cookies["rekey-"+name+"-"+site] = secret
-			}
-			return g.request(method, path, body)
-		}
-	}
-	bearer := func(method, path string, body any, header ...string) func(string, string) *http.Request {
-		return func(host, secret string) *http.Request {
-			g := newGuest(host)
-			g.bearer = secret
-			r := g.request(method, path, body)
-			for n := 0; n+1 < len(header); n += 2 {
-				r.Header.Set(header[n], header[n+1])
-			}
-			return r
-		}
-	}
-	address := func(format string) func(string, string) *http.Request {
-		return func(host, secret string) *http.Request {
-			return newGuest(host).request("GET", fmt.Sprintf(format, secret), nil)
-		}
-	}
-	rest := func(method, path string, body func(secret string) map[string]string) func(string, string) *http.Request {
-		return func(host, secret string) *http.Request { return newGuest(host).request(method, path, body(secret)) }
-	}
-	oauth := func(path string, fields ...string) func(string, string) *http.Request {
-		return func(host, secret string) *http.Request {
-			app, word := i.app, i.word
-			if host == nordHost {
-				app, word = i.other, i.its
-			}
-			form := url.Values{}
-			for n := 0; n+1 < len(fields); n += 2 {
-				form.Set(fields[n], strings.ReplaceAll(fields[n+1], "SECRET", secret))
-			}
-			r := newGuest(host).request("POST", path, form)
-			r.SetBasicAuth(app, word)
-			return r
-		}
-	}
-	passwords := url.Values{"password": {"stolen-anyway-1"}, "password_confirmation": {"stolen-anyway-1"}}
-	me := map[string]string{"query": "{ customer { email } }"}
-	shown := map[string]string{luneHost: i.signedIn(luneHost, shopper, oldPassword).cookies["rekey-session-base"],
-		nordHost: i.signedIn(nordHost, shopper, newPassword).cookies["rekey-session-nord"]}
-	asSignedIn := func(method, path string, body func(secret string) any) func(string, string) *http.Request {
-		return func(host, secret string) *http.Request {
-			g := newGuest(host)
-			g.cookies["rekey-session-base"], g.cookies["rekey-session-nord"] = shown[host], shown[host]
-			if body == nil {
-				return g.request(method, path+url.QueryEscape(secret), nil)
-			}
-			return g.request(method, path, body(secret))
-		}
-	}
-	return []slot{
-		{"session", cookie("session", "GET", "/customer/account", nil)},
-		{"session that acts", cookie("session", "POST", "/customer/account/sessionspost", url.Values{"end": {"others"}})},
-		{"link opened", address("/customer/account/createpassword?token=%s")},
-		{"link followed", cookie("link", "GET", "/customer/account/createpassword", nil)},
-		{"new password", cookie("link", "POST", "/customer/account/resetpasswordpost", passwords)},
-		{"new password by REST", rest("POST", "/rest/V1/customers/resetPassword", func(secret string) map[string]string {
-			return map[string]string{"email": "", "resetToken": secret, "newPassword": "stolen-anyway-1"}
-		})},
-		{"link checked by REST", address("/rest/V1/customers/1/password/resetLinkToken/%s")},
-		{"key opened", address("/customer/account/confirm?token=%s")},
-		{"key followed", cookie("confirmation", "GET", "/customer/account/confirm", nil)},
-		{"registration", cookie("confirmation", "POST", "/customer/account/confirmpost", url.Values{"password": {oldPassword}})},
-		{"registration by REST", rest("PUT", "/rest/V1/customers/me/activate", func(secret string) map[string]string {
-			return map[string]string{"confirmationKey": secret, "password": oldPassword}
-		})},
-		{"address opened", address("/customer/account/confirmemail?token=%s")},
-		{"address followed", cookie("email", "GET", "/customer/account/confirmemail", nil)},
-		{"new address", cookie("email", "POST", "/customer/account/confirmemailpost", url.Values{})},
-		{"bearer", bearer("GET", "/rest/V1/customers/me", nil)},
-		{"bearer that acts", bearer("PUT", "/rest/V1/customers/me/password", map[string]string{"currentPassword": "no-such-1", "newPassword": "stolen-anyway-1"})},
-		{"bearer of another store code", bearer("GET", "/rest/nord/V1/customers/me", nil)},
-		{"GraphQL", bearer("POST", "/graphql", me)},
-		{"GraphQL of another store", bearer("POST", "/graphql", me, "Store", "nord")},
-		{"request", asSignedIn("GET", "/customer/account/connect?request=", nil)},
-		{"consent", asSignedIn("POST", "/customer/account/connect", func(secret string) any { return decision(secret) })},
-		{"code", oauth("/oauth2/token", "grant_type", "authorization_code", "code", "SECRET", "redirect_uri", appBack, "code_verifier", proofKey)},
-		{"refresh", oauth("/oauth2/token", "grant_type", "refresh_token", "refresh_token", "SECRET")},
-		{"userinfo", bearer("GET", "/oauth2/userinfo", nil)},
-		{"introspection", oauth("/oauth2/introspect", "token", "SECRET")},
-		{"revocation", oauth("/oauth2/revoke", "token", "SECRET")},
-	}
-}
-
-var (
-	formKey   = regexp.MustCompile(`name="form_key" value="[^"]*"`)
-	requestID = regexp.MustCompile(`\b[a-z2-7]{26}\b`)
-)
-
-// sight is all of an answer that could tell one from another.
-type sight struct {
-	Status int
-	Header http.Header
-	Body   string
-}
-
-// ask shows a secret in a slot and gives what can be seen, without what is random in every answer and without the secret.
-func (i *isolation) ask(s slot, host, secret string) sight {
+// asksForCodes lets one browser ask for a link and for a code to sign in, and reads the codes of the letters.
+func (i *isolation) asksForCodes() {
 	i.t.Helper()
-	got := i.asked(s.show(host, secret))
-	plain := func(text string) string {
-		text = strings.ReplaceAll(text, url.QueryEscape(secret), "SECRET")
-		return requestID.ReplaceAllString(formKey.ReplaceAllString(text, "FORM KEY"), "REQUEST")
+	g := newGuest(luneHost)
+	i.codes = map[string]string{}
+	for n, r := range []struct{ what, path string }{{"reset", "forgotpasswordpost"}, {"signin", "loginbyletterpost"}} {
+		i.does(g, "POST", "/customer/account/"+r.path, url.Values{"email": {typing}})
+		i.codes[r.what] = i.post.wait(typing, n+1).code()
 	}
-	h := http.Header{}
-	for name, values := range got.header {
-		if name == "Date" || name == "X-Request-Id" || name == "Content-Length" {
-			continue
-		}
-		for _, v := range values {
-			if cookie, rest, ok := strings.Cut(v, "="); name == "Set-Cookie" && ok {
-				_, attributes, _ := strings.Cut(rest, ";")
-				v = cookie + ";" + attributes
-			}
-			h.Add(name, plain(v))
-		}
+	i.asking = g.cookies
+}
+
+// objection is the secret of “It wasn't me” in a letter.
+func (i *isolation) objection() string {
+	i.t.Helper()
+	i.link(objecting, 1)
+	_, secret, _ := strings.Cut(i.post.wait(objecting, 1).notMe(), "token=")
+	return secret
+}
+
+// passkeys gives the shopper of a browser a passkey, and leaves three questions open: to sign in, who it is, for a new passkey.
+func (i *isolation) passkeys(browser *guest) {
+	i.t.Helper()
+	i.phone, i.another = fixture.NewDevice(i.t, luneHost, "http://"+luneHost), fixture.NewDevice(i.t, luneHost, "http://"+luneHost)
+	first := i.question(browser, "addpasskey", "addpasskeypost")
+	got := i.does(browser, "POST", "/customer/account/"+first.to, url.Values{"ticket": {first.ticket}, "name": {"Phone"}, "passkey": {i.phone.Make(first.options)}})
+	if got.status != http.StatusSeeOther {
+		i.t.Fatalf("adding a passkey gives %d", got.status)
 	}
-	return sight{got.status, h, plain(got.body)}
+	asked := newGuest(luneHost)
+	asked.cookies = i.asking
+	i.questions = []question{i.question(asked, "login", "loginpasskeypost"), i.question(browser, "confirmidentity?next=edit", "confirmidentitypost"),
+		i.question(browser, "addpasskey", "addpasskeypost")}
 }
 
 // clients holds that an app of one website is nobody at another.
@@ -299,6 +233,7 @@ func (i *isolation) everythingStillWorks(t *testing.T) {
 		{"key followed", "a confirmation key", arriving},
 		{"registration by REST", "a confirmation key", arriving},
 		{"address followed", "a key of a new address", "moved@example.com"},
+		{"objection followed", "a link to object", "It Wasn"},
 		{"link followed", "a link", "Set a New Password"},
 		{"new password by REST", "a link", "true"},
 	} {
@@ -306,8 +241,20 @@ func (i *isolation) everythingStillWorks(t *testing.T) {
 			t.Errorf("%s does not work where it belongs, as %s: %d %.300s", r.kind, r.place, got.status, got.body)
 		}
 	}
-	if got := ask("new address", value["a key of a new address"]); got.header.Get("Location") != "/customer/account/login" {
-		t.Errorf("a key of a new address gives %d", got.status)
+	for _, r := range []struct{ place, kind, to string }{
+		{"new address", "a key of a new address", "/login"},
+		{"objection", "a link to object", "/notme"},
+		{"code of a link", "the code of a link", "/createpassword"},
+		{"browser that asked for a link", "the browser that asked for a link", "/createpassword"},
+		{"code to sign in", "a code to sign in", ""},
+		{"passkey", "a passkey", ""},
+		{"question to sign in", "a question to sign in", ""},
+		{"question of who it is", "a question of who it is", "/passkeys"},
+		{"question for a new passkey", "a question for a new passkey", "/passkeys"},
+	} {
+		if got := ask(r.place, value[r.kind]); got.header.Get("Location") != "/customer/account"+r.to {
+			t.Errorf("%s does not work where it belongs, as %s: %d %s", r.kind, r.place, got.status, got.header.Get("Location"))
+		}
 	}
 	for kind, path := range map[string]string{"an administrator's token": "/rest/V1/customers/1", "an integration's token": "/rest/V1/customers/1"} {
 		g := newGuest(luneHost)
@@ -324,12 +271,12 @@ func (i *isolation) everythingStillWorks(t *testing.T) {
 	i.tables(func(ctx context.Context, tx *db.Tx) error {
 		var n int
 		err := tx.Row(ctx, `SELECT COUNT(*) FROM customers c JOIN websites w ON w.id = c.website_id WHERE w.code = 'nord'`).Scan(&n)
-		if err == nil && n != 3 {
+		if err == nil && n != len(known) {
 			t.Errorf("the other website has %d customers now", n)
 		}
 		return err
 	})
-	for _, email := range []string{shopper, forgetful, moving} {
+	for _, email := range known {
 		if got := i.tries(nordHost, email, newPassword); got.status != http.StatusOK {
 			t.Errorf("%s cannot sign in to the other website any more", email)
 		}

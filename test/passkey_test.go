@@ -83,6 +83,21 @@ func TestPasskeyInARealBrowser(t *testing.T) {
 		other.press("Remove Passkey")
 		other.see("The passkey was removed.")
 		s.post.wait(shopper, 3)
+
+		// The store removes that of a lost phone, at the shell.
+		b.visit(s.page("addpasskey"))
+		b.fill("Name of the Passkey", "Lost phone")
+		b.press("Create Passkey")
+		b.see("Your passkey was added.", "Lost phone")
+		s.post.wait(shopper, 4)
+		if out, want := s.rekey("", "customer", "remove-passkey", shopper, "Lost phone"), "The passkey \"Lost phone\" was removed. "+shopper+" is told by letter.\n"; out != want {
+			t.Errorf("the shell says %q, want %q", out, want)
+		}
+		if told := s.post.wait(shopper, 5); !strings.HasPrefix(told.subject, "We removed a passkey") || !strings.Contains(told.text, "Lost phone") {
+			t.Errorf("the notice: %s\n%s", told.subject, told.text)
+		}
+		b.visit(s.page("passkeys"))
+		b.see("You have no passkeys yet.")
 	})
 }
 

@@ -53,10 +53,10 @@ func dice(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, seed))
 }
 
-// The hosts of the two websites under torture. Both resolve to every node, as behind a proxy that hands the name on.
+// The hosts of the two websites under torture: a proxy hands the name on. Browsers make passkeys at such a host, without https.
 const (
-	luneHost = "lune.test"
-	nordHost = "nord.test"
+	luneHost = "lune.localhost"
+	nordHost = "nord.localhost"
 )
 
 // racing are the flags of a node that is raced: hashing is cheap and its gate wide, so that fifty requests reach the
