@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/rekeyhq/rekey/db"
 )
@@ -20,7 +21,7 @@ type stage struct {
 	known   string                    // what to search for in the grid to find a customer with tokens and a history
 	rekey   func(t *testing.T, args ...string) string
 	letter  func(t *testing.T, to string, act func()) string // the text of the letter to an address that act causes
-	later   func()                                           // another hour has come: so many scenes are more sign-ins than one client may try in one
+	later   func()                                           // another day has come: so many scenes are more sign-ins, and more objections, than one day may see
 }
 
 // scene is one page in one state.
@@ -181,6 +182,9 @@ func newStage(t *testing.T, engine string, flags ...string) *stage {
 		later: func() {
 			s.tables(func(ctx context.Context, tx *db.Tx) error {
 				_, err := tx.Exec(ctx, "DELETE FROM limits")
+				if err == nil {
+					_, err = tx.Exec(ctx, "UPDATE objections SET objected_at = objected_at - $1", (24 * time.Hour).Microseconds())
+				}
 				return err
 			})
 		},
