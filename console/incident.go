@@ -81,7 +81,8 @@ func (c *call) incidentPage() (p incidentPage, err error) {
 	if p.Meant, err = c.Incidents.Count(c.r.Context(), c.permit, i.ID); err != nil {
 		return p, err
 	}
-	p.Letters = "At " + thousands(incident.DefaultPerHour) + " an hour, letters to all of them take about " + roughly(incident.LettersTake(p.Meant, 0)) + "."
+	perHour := pacing(i.Measures)
+	p.Letters = "At " + thousands(int64(perHour)) + " an hour, letters to all of them take about " + roughly(incident.LettersTake(p.Meant, perHour)) + "."
 	f := measuresForm(i)
 	f.Key = p.Key
 	p.Measures = &f
@@ -103,6 +104,14 @@ func (c *call) incident() error {
 	return c.render(http.StatusOK, "incident", p)
 }
 
+// pacing is how many letters an hour are meant, before anybody has said so as well.
+func pacing(m incident.Measures) int {
+	if m.PerHour == 0 {
+		return incident.DefaultPerHour
+	}
+	return m.PerHour
+}
+
 func measuresForm(i incident.Incident) form {
 	m := i.Measures
 	on := func(yes bool) string {
@@ -111,16 +120,12 @@ func measuresForm(i incident.Incident) form {
 		}
 		return ""
 	}
-	perHour := m.PerHour
-	if perHour == 0 {
-		perHour = incident.DefaultPerHour
-	}
 	return form{Action: incidentsPath + "/" + itoa(i.ID) + "/measures", Submit: "Save Measures", Fields: []field{
 		{Name: "sessions", Label: "End their sessions: every browser is signed out", Type: "check", Value: on(m.Sessions)},
 		{Name: "tokens", Label: "Revoke their tokens: every program and app is signed out", Type: "check", Value: on(m.Tokens)},
 		{Name: "password", Label: "Require a new password: the present one signs nobody in any more", Type: "check", Value: on(m.Password)},
 		{Name: "letter", Label: "Send them a letter, with a link to a new password where one is required", Type: "check", Value: on(m.Letter)},
-		{Name: "per_hour", Label: "Letters an hour", Type: "text", Keys: "numeric", Value: strconv.Itoa(perHour), Autocomplete: "off", Optional: true, Hint: "What your mail server takes: 1 to " + thousands(incident.MaxPerHour) + "."},
+		{Name: "per_hour", Label: "Letters an hour", Type: "text", Keys: "numeric", Value: strconv.Itoa(pacing(m)), Autocomplete: "off", Optional: true, Hint: "What your mail server takes: 1 to " + thousands(incident.MaxPerHour) + "."},
 		{Name: "why", Label: "A sentence of yours for the letter", Type: "area", Value: m.Why, Optional: true, Hint: "All customers read it as you write it here, in whatever language their letter is."},
 	}}
 }

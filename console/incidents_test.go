@@ -90,7 +90,7 @@ func TestBreachDayInTheConsole(t *testing.T) {
 		}
 		desk.post(made.location+"/measures", "per_hour", "60").shows(t, "Choose at least one thing to do")
 		desk.post(made.location+"/measures", "sessions", "on", "per_hour", "fast").shows(t, "Letters can be sent at 1 to")
-		desk.act(made.location+"/measures", "sessions", "on", "letter", "on", "per_hour", "600").shows(t, "Nothing is done before you start", "Start")
+		desk.act(made.location+"/measures", "sessions", "on", "letter", "on", "per_hour", "600").shows(t, "Nothing is done before you start", "At 600 an hour, letters to all of them take about 30 seconds", "Start")
 		desk.get(made.location+"/start").shows(t, "5 customers of Maison Lune: their sessions end", "5 letters are queued", "600 an hour", "OK", "Cancel")
 		if tokens, sessions := h.living(other); tokens != 0 || sessions != 1 {
 			t.Fatal("looking at the question did something")

@@ -144,6 +144,12 @@ func (c *call) stopQuestion(i incident.Incident, key string) *question {
 
 // roughly writes a length of time as people say it: "40 seconds", "3 hours 25 minutes", "11 days 14 hours".
 func roughly(d time.Duration) string {
+	switch { // the last unit that is said is the nearest
+	case d >= 24*time.Hour:
+		d = d.Round(time.Hour)
+	case d >= time.Minute:
+		d = d.Round(time.Minute)
+	}
 	units := []struct {
 		name string
 		size time.Duration
