@@ -169,28 +169,34 @@ func (h *crowdedHouse) lettersAreKept() (broken []string) {
 	if all := h.count(`SELECT COUNT(*) FROM letters WHERE kind IN ('forgot', 'registration')`); all+h.limited() < asked || requests > asked+maybe {
 		broken = append(broken, fmt.Sprintf("%d requests were acknowledged and %d not answered; %d letters were queued, %d with a link", asked, maybe, all, requests))
 	}
-	came := map[string]bool{}
-	for _, l := range h.post.all() {
-		came[l.header.Get("Message-Id")] = true
+	type settled struct {
+		id           db.ID
+		state, words string
 	}
+	var ended []settled
 	ctx := context.Background()
 	since := h.checked.Add(-5 * time.Second)
 	h.checked = time.Now()
 	err := h.eye.Read(ctx, func(tx *db.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT id, state, last_words FROM letters WHERE settled_at > $1`, db.Micro(since))
-		_, err = db.Collect(rows, err, func(row db.Scanner) (struct{}, error) {
-			var id db.ID
-			var state, words string
-			err := row.Scan(&id, &state, &words)
-			if delivered := came["<"+id.String()+"@lune.example>"]; !delivered && (state == "handed_over" || words == "") {
-				broken = append(broken, fmt.Sprintf("letter %s ended as %s (%s); delivered: %v", id, state, words, delivered))
-			}
-			return struct{}{}, err
+		ended, err = db.Collect(rows, err, func(row db.Scanner) (l settled, err error) {
+			err = row.Scan(&l.id, &l.state, &l.words)
+			return l, err
 		})
 		return err
 	})
 	if err != nil {
 		broken = append(broken, err.Error())
+	}
+	// In this order: the workers go on, and what they settle has come by then.
+	came := map[string]bool{}
+	for _, l := range h.post.all() {
+		came[l.header.Get("Message-Id")] = true
+	}
+	for _, l := range ended {
+		if !came["<"+l.id.String()+"@lune.example>"] && (l.state == "handed_over" || l.words == "") {
+			broken = append(broken, fmt.Sprintf("letter %s ended as %s (%s), and did not come", l.id, l.state, l.words))
+		}
 	}
 	return broken
 }
