@@ -113,10 +113,12 @@ func (i *isolation) places() []slot {
 		{"browser that asked for a link", cookie("ask-reset", "POST", "/customer/account/resetcodepost", url.Values{"code": {i.codes["reset"]}})},
 		{"code to sign in", i.typed("signin", "logincodepost")},
 		{"browser that asked for a code", cookie("ask-signin", "POST", "/customer/account/logincodepost", url.Values{"code": {i.codes["signin"]}})},
-		{"passkey", i.usesPasskey},
-		{"question to sign in", i.answers("loginpasskeypost", nil)},
-		{"question of who it is", i.answers("confirmidentitypost", shown)},
-		{"question for a new passkey", i.answers("addpasskeypost", shown)},
+		{"passkey", i.usesPasskey("")},
+		{"passkey at a neighbour", neighbour(i.usesPasskey("/nord"))},
+		{"question to sign in", i.answers(accounts+"loginpasskeypost", nil)},
+		{"question at a neighbour", neighbour(i.answers("/nord"+accounts+"loginpasskeypost", nil))},
+		{"question of who it is", i.answers(accounts+"confirmidentitypost", shown)},
+		{"question for a new passkey", i.answers(addPasskey, shown)},
 	}
 }
 
@@ -134,6 +136,8 @@ func (i *isolation) typed(asked, path string) func(string, string) *http.Request
 	}
 }
 
+const addPasskey = accounts + "addpasskeypost"
+
 var passkeyForm = regexp.MustCompile(`(?s)<form class="passkey[^>]*data-options="([^"]*)"[^>]*>.*?name="ticket" value="([^"]*)"`)
 
 // question is what a page asks a passkey, and the sealed ticket that comes back with the answer to where it is sent.
@@ -141,7 +145,7 @@ type question struct{ to, options, ticket string }
 
 func (a *arena) question(g *guest, page, to string) question {
 	a.t.Helper()
-	got := a.does(g, "GET", "/customer/account/"+page, nil)
+	got := a.does(g, "GET", page, nil)
 	found := passkeyForm.FindStringSubmatch(got.body)
 	if found == nil {
 		a.t.Fatalf("%s at %s asks for no passkey: %d", page, g.host, got.status)
@@ -156,16 +160,23 @@ func at(d *fixture.Device, host string) *fixture.Device {
 	return &there
 }
 
+// neighbour asks the other website at an address on the first one's own host, for which browsers offer the same passkeys.
+func neighbour(show func(string, string) *http.Request) func(string, string) *http.Request {
+	return func(_, secret string) *http.Request { return show(luneHost, secret) }
+}
+
 // usesPasskey signs in by the passkey of the treasure, and for any other secret by one that nobody knows.
-func (i *isolation) usesPasskey(host, secret string) *http.Request {
-	i.t.Helper()
-	device := fixture.NewDevice(i.t, host, "http://"+host)
-	if secret == passkeyID(i.phone) {
-		device = at(i.phone, host)
+func (i *isolation) usesPasskey(base string) func(string, string) *http.Request {
+	return func(host, secret string) *http.Request {
+		i.t.Helper()
+		device := fixture.NewDevice(i.t, host, "http://"+host)
+		if secret == passkeyID(i.phone) {
+			device = at(i.phone, host)
+		}
+		g := newGuest(host)
+		asked := i.question(g, base+accounts+"login", base+accounts+"loginpasskeypost")
+		return g.request("POST", asked.to, url.Values{"ticket": {asked.ticket}, "passkey": {device.Use(asked.options)}})
 	}
-	g := newGuest(host)
-	asked := i.question(g, "login", "loginpasskeypost")
-	return g.request("POST", "/customer/account/"+asked.to, url.Values{"ticket": {asked.ticket}, "passkey": {device.Use(asked.options)}})
 }
 
 func passkeyID(d *fixture.Device) string { return fmt.Sprintf("%x", d.Passkey.ID) }
@@ -182,21 +193,21 @@ func (i *isolation) answers(to string, sessions map[string]string) func(string, 
 				g.cookies["rekey-session-"+site] = session
 			}
 		}
-		if to == "addpasskeypost" {
+		if to == addPasskey {
 			word := map[string]string{luneHost: oldPassword, nordHost: newPassword}[host]
 			i.does(g, "POST", "/customer/account/confirmidentitypost", url.Values{"current_password": {word}})
 		}
 		n := slices.IndexFunc(i.questions, func(q question) bool {
-			return q.ticket == ticket && (q.to == "addpasskeypost") == (to == "addpasskeypost")
+			return q.ticket == ticket && (q.to == addPasskey) == (to == addPasskey)
 		})
 		if n < 0 { // no ticket, or one of another kind: the question of the right ticket
-			n = slices.IndexFunc(i.questions, func(q question) bool { return q.to == to })
+			n = slices.IndexFunc(i.questions, func(q question) bool { return strings.HasSuffix(to, q.to) })
 		}
 		said := at(i.phone, host).Use
-		if to == "addpasskeypost" {
+		if to == addPasskey {
 			said = at(i.another, host).Make
 		}
-		return g.request("POST", "/customer/account/"+to, url.Values{"ticket": {ticket}, "name": {"Another"}, "passkey": {said(i.questions[n].options)}})
+		return g.request("POST", to, url.Values{"ticket": {ticket}, "name": {"Another"}, "passkey": {said(i.questions[n].options)}})
 	}
 }
 

@@ -91,6 +91,8 @@ func (a *arena) isolate() *isolation {
 		a.customer(email, "Camille", "Durand", oldPassword)
 		a.rekey(newPassword, "customer", "create", "--website", "nord", "--email", email, "--firstname", "Camille", "--lastname", "Durand", "--password-stdin")
 	}
+	a.rekey("", "store-view", "create", "--website", "nord", "--code", "nord_here", "--name", "Nordlicht", "--locale", "en_US",
+		"--base-url", "http://"+luneHost+"/nord", "--dev", "--sender-name", "Nordlicht", "--sender-email", "hello@nord.example")
 	i.app, i.word = a.app("--confidential")
 	i.other, i.its = a.app("--confidential", "--website", "nord")
 	a.set(map[string]string{"oauth/consumer/enable_integration_as_bearer": "1", "customer/signin_by_letter/enabled": "1"})
@@ -171,15 +173,15 @@ func (i *isolation) objection() string {
 func (i *isolation) passkeys(browser *guest) {
 	i.t.Helper()
 	i.phone, i.another = fixture.NewDevice(i.t, luneHost, "http://"+luneHost), fixture.NewDevice(i.t, luneHost, "http://"+luneHost)
-	first := i.question(browser, "addpasskey", "addpasskeypost")
-	got := i.does(browser, "POST", "/customer/account/"+first.to, url.Values{"ticket": {first.ticket}, "name": {"Phone"}, "passkey": {i.phone.Make(first.options)}})
+	first := i.question(browser, accounts+"addpasskey", addPasskey)
+	got := i.does(browser, "POST", first.to, url.Values{"ticket": {first.ticket}, "name": {"Phone"}, "passkey": {i.phone.Make(first.options)}})
 	if got.status != http.StatusSeeOther {
 		i.t.Fatalf("adding a passkey gives %d", got.status)
 	}
 	asked := newGuest(luneHost)
 	asked.cookies = i.asking
-	i.questions = []question{i.question(asked, "login", "loginpasskeypost"), i.question(browser, "confirmidentity?next=edit", "confirmidentitypost"),
-		i.question(browser, "addpasskey", "addpasskeypost")}
+	i.questions = []question{i.question(asked, accounts+"login", accounts+"loginpasskeypost"), i.question(browser, accounts+"confirmidentity?next=edit", accounts+"confirmidentitypost"),
+		i.question(browser, accounts+"addpasskey", addPasskey)}
 }
 
 // clients holds that an app of one website is nobody at another.
