@@ -210,6 +210,47 @@ func TestNoTestSleeps(t *testing.T) {
 	}
 }
 
+// ownClocks are the files that look at the machine's clock, and what for. Whether something has expired, is allowed or has its turn
+// is for db.Tx.Now alone: the clocks of nodes differ.
+var ownClocks = map[string]string{
+	"db/tx.go":                    "it is the database's clock where the database is a file",
+	"web/web.go":                  "how long ago things were, on pages",
+	"web/stack.go":                "how long a request took",
+	"fair/gate.go":                "how long somebody waited",
+	"app/health.go":               "how old an answer about health is",
+	"app/breached.go":             "when a list was made",
+	"secret/breached/breached.go": "the same",
+	"console/incident.go":         "how long a report may take to be read",
+	"app/demo/past.go":            "the demo's made-up past",
+	"customer/import.go":          "when accounts without a date were confirmed: now",
+	"customer/profile.go":         "the calendar day that nobody is born after",
+	"incident/work.go":            "how long a batch took",
+	"mail/lease.go":               "how long ago a lease was asked for, which the database then counts from",
+	"mail/queue.go":               "the same",
+	"mail/worker.go":              "when the last letter went on, for /readyz",
+	"mail/connection.go":          "how long a mail server may take",
+	"mailbox/mailbox.go":          "when a letter came to the developer's mailbox",
+	"cmd/rekey/customerfile.go":   "progress at the shell",
+	"cmd/rekey/incident.go":       "the same",
+	"cmd/rekey/healthcheck.go":    "how long to wait for a node",
+	"cmd/rekey/oracle/oracle.go":  "what the oracle measures",
+}
+
+func TestOnlyTheDatabaseJudgesByTime(t *testing.T) {
+	for _, f := range source(t) {
+		if f.test || within(f.dir(), "test") || supports(f.dir()) || within(f.dir(), "db/dbtest") {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if pkg, isIdent := identOf(sel, ok); isIdent && pkg == "time" && sel.Sel.Name == "Now" && ownClocks[f.path] == "" {
+				t.Errorf("%s: ask tx.Now, or say in ownClocks what else this clock is for", f.fset.Position(n.Pos()))
+			}
+			return true
+		})
+	}
+}
+
 func identOf(sel *ast.SelectorExpr, ok bool) (string, bool) {
 	if !ok {
 		return "", false

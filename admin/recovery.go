@@ -122,7 +122,7 @@ func (s *Service) putLink(ctx context.Context, tx *db.Tx, snap *shop.Snapshot, l
 		if !verdict.Allowed {
 			return link, mail.NotNeeded("this administrator was sent enough links; the earlier ones still work")
 		}
-		_, err = tx.Exec(ctx, `UPDATE admin_links SET expires_at = $2 WHERE expires_at > $2 AND id IN
+		_, err = tx.Exec(ctx, `UPDATE admin_links SET spent_at = $2 WHERE spent_at IS NULL AND id IN
 			(SELECT id FROM admin_links WHERE admin_id = $1 AND spent_at IS NULL AND expires_at > $2 ORDER BY id DESC LIMIT 1000 OFFSET $3)`,
 			who.ID, db.Micro(now), MaxLive)
 		if err != nil {
@@ -256,9 +256,15 @@ func checkPair(password, confirm secret.Text) error {
 	return nil
 }
 
-// SweepLinks deletes links that stopped working longer than age ago, at most most of them.
+// SweepLinks deletes links that stopped working longer than age ago, at most most of them. What has expired since counts as spent
+// from then on: it stays dead when the clock of the database steps back.
 func SweepLinks(ctx context.Context, tx *db.Tx, age time.Duration, most int) (int64, error) {
 	now, err := tx.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	_, err = tx.Exec(ctx, `UPDATE admin_links SET spent_at = expires_at WHERE id IN
+		(SELECT id FROM admin_links WHERE expires_at <= $1 AND spent_at IS NULL LIMIT $2`+tx.SkipLocked()+`)`, db.Micro(now), most)
 	if err != nil {
 		return 0, err
 	}

@@ -198,6 +198,14 @@ func TestAdministratorsLinksEnd(t *testing.T) {
 		end func(b *boss)
 	}{
 		{"its time is over", func(b *boss) { b.clock.Advance(2*time.Hour + time.Second) }},
+		{"its time was over, and the clock stepped back", func(b *boss) {
+			b.clock.Advance(2*time.Hour + time.Second)
+			b.Write(func(ctx context.Context, tx *db.Tx) error {
+				_, err := admin.SweepLinks(ctx, tx, 90*24*time.Hour, 100)
+				return err
+			})
+			b.clock.Advance(-time.Hour)
+		}},
 		{"the operator set a password", func(b *boss) {
 			if err := b.Admins.SetPassword(context.Background(), admin.CommandLine(admin.ManageAdmins), "ines", secret.NewText(newWord)); err != nil {
 				b.t.Fatal(err)

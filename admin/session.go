@@ -25,10 +25,10 @@ const (
 
 // Opened is a session just begun; Secret goes into the cookie and nowhere else.
 type Opened struct {
-	Admin     Admin
-	Secret    secret.Text
-	ExpiresAt time.Time
-	Half      bool // the second factor is to follow
+	Admin  Admin
+	Secret secret.Text
+	Life   time.Duration // from now, by whichever clock
+	Half   bool          // the second factor is to follow
 }
 
 func incorrect() error {
@@ -62,15 +62,14 @@ func (s *Service) open(ctx context.Context, who Admin, rehashed string, half boo
 		return Opened{}, err
 	}
 	idle := snap.Duration(shop.AdminSessionLifetime)
-	opened := Opened{Admin: who, Secret: secret.Random(), Half: half}
+	opened := Opened{Admin: who, Secret: secret.Random(), Half: half, Life: LongestSession}
+	if half {
+		opened.Life = HalfSession
+	}
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		now, err := tx.Now(ctx)
 		if err != nil {
 			return err
-		}
-		opened.ExpiresAt = now.Add(LongestSession)
-		if half {
-			opened.ExpiresAt = now.Add(HalfSession)
 		}
 		if err := forgive(ctx, tx, who.Username); err != nil {
 			return err
@@ -83,7 +82,7 @@ func (s *Service) open(ctx context.Context, who Admin, rehashed string, half boo
 		// Under the generation that was read with the hash: if the password was changed meanwhile, this one is dead already.
 		_, err = tx.Exec(ctx, `INSERT INTO admin_sessions (id, secret_hash, admin_id, generation, created_at, last_seen_at, expires_at, place, browser, half)
 			VALUES ($1,$2,$3,$4,$5,$5,$6,$7,$8,$9)`, db.NewID(), secret.Digest(opened.Secret), who.ID, who.generation, db.Micro(now),
-			db.Micro(opened.ExpiresAt), o.Place(), o.Browser(), half)
+			db.Micro(now.Add(opened.Life)), o.Place(), o.Browser(), half)
 		if err != nil || half {
 			return err
 		}

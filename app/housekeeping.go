@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	cleanEvery = time.Hour
+	cleanEvery = 10 * time.Minute // what has expired longer ago stays so, whatever the clock of the database does then
 	cleanBatch = 500 // rows of one transaction: shoppers write in between
 	cleanPause = 50 * time.Millisecond
 	// forgetFailures is the age at which failed sign-ins are forgotten. NIST counts failures in a row without an end;
@@ -66,7 +66,7 @@ func sweeps(stores *shop.Snapshot) []sweep {
 	}
 }
 
-// keepClean sweeps every hour. Nodes need no agreement: each takes rows that no other holds.
+// keepClean sweeps every ten minutes. Nodes need no agreement: each takes rows that no other holds.
 // observe is told how many rows went.
 func (h *House) keepClean(ctx context.Context, log *slog.Logger, observe func(what string, rows int64)) {
 	wait := time.NewTimer(rand.N(time.Minute)) // nodes that start together do not sweep together
@@ -85,11 +85,11 @@ func (h *House) keepClean(ctx context.Context, log *slog.Logger, observe func(wh
 func (h *House) cleanOnce(ctx context.Context, log *slog.Logger, observe func(what string, rows int64)) {
 	stores, err := h.Shop.Load(ctx)
 	if err != nil {
-		log.Warn("housekeeping failed; it is tried again within the hour", "error", err)
+		log.Warn("housekeeping failed; it is tried again within ten minutes", "error", err)
 		return
 	}
 	if err := h.tendKey(ctx, log); err != nil && ctx.Err() == nil {
-		log.Warn("the change of the secret key is not finished; it is tried again within the hour", "error", err)
+		log.Warn("the change of the secret key is not finished; it is tried again within ten minutes", "error", err)
 	}
 	for _, s := range sweeps(stores) {
 		gone, err := h.sweep(ctx, s)
@@ -98,7 +98,7 @@ func (h *House) cleanOnce(ctx context.Context, log *slog.Logger, observe func(wh
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			log.Warn("housekeeping failed; it is tried again within the hour", "table", s.what, "error", err)
+			log.Warn("housekeeping failed; it is tried again within ten minutes", "table", s.what, "error", err)
 		case gone > 0:
 			log.Info("housekeeping", "table", s.what, "rows", gone)
 		}

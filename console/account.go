@@ -101,7 +101,7 @@ func (c *call) changeOwnPassword() error {
 	if err != nil {
 		return c.accountAgain(err, func(p *accountPage) *form { return &p.Password })
 	}
-	c.jar.Set(c.w, sessionCookie, opened.Secret, opened.ExpiresAt.Sub(c.now()))
+	c.jar.Set(c.w, sessionCookie, opened.Secret, opened.Life)
 	return c.done(accountPath, web.Notice{Key: "password.changed"})
 }
 
@@ -190,7 +190,7 @@ func (c *call) confirmFactor() error {
 	if err != nil {
 		return err
 	}
-	c.jar.Set(c.w, sessionCookie, opened.Secret, opened.ExpiresAt.Sub(c.now()))
+	c.jar.Set(c.w, sessionCookie, opened.Secret, opened.Life)
 	p := enrolData{page: c.page("Recovery Codes", crumb{"My Account", accountPath}), Codes: reveal(codes), Back: accountPath}
 	return c.render(http.StatusOK, "factor", p)
 }

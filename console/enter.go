@@ -58,7 +58,7 @@ func (c *call) signIn() error {
 	if err != nil {
 		return c.signInRefused(next, v.Get("username"), err)
 	}
-	c.jar.Set(c.w, sessionCookie, opened.Secret, opened.ExpiresAt.Sub(c.now()))
+	c.jar.Set(c.w, sessionCookie, opened.Secret, opened.Life)
 	if opened.Half {
 		to := codePath
 		if next != "" {
@@ -119,7 +119,7 @@ func (c *call) seconded(opened admin.Opened, err error, field, next string) erro
 	case err != nil:
 		return err
 	}
-	c.jar.Set(c.w, sessionCookie, opened.Secret, opened.ExpiresAt.Sub(c.now()))
+	c.jar.Set(c.w, sessionCookie, opened.Secret, opened.Life)
 	web.SeeOther(c.w, firstOf(next, customersPath))
 	return nil
 }

@@ -116,7 +116,7 @@ func (c *call) addPasskey() error {
 	if err != nil {
 		return err
 	}
-	c.jar.Set(c.w, sessionCookie, opened.Secret, opened.ExpiresAt.Sub(c.now()))
+	c.jar.Set(c.w, sessionCookie, opened.Secret, opened.Life)
 	if len(codes) == 0 {
 		return c.done(accountPath, web.Notice{Key: "passkey.added"})
 	}

@@ -115,10 +115,12 @@ func Refund(ctx context.Context, tx *db.Tx, r Rule, subject string) error {
 	return err
 }
 
-// within drops the hits that no longer count.
+// within drops the hits that no longer count. One that is further ahead than they count was made before the clock stepped back;
+// it would keep its subject waiting for as long as the step.
 func (r Rule) within(hits []int64, now time.Time) []int64 {
-	oldest := now.Add(-max(r.Window, r.MinInterval)).UnixMicro()
-	return slices.DeleteFunc(hits, func(h int64) bool { return h <= oldest })
+	long := max(r.Window, r.MinInterval)
+	oldest, newest := now.Add(-long).UnixMicro(), now.Add(long).UnixMicro()
+	return slices.DeleteFunc(hits, func(h int64) bool { return h <= oldest || h > newest })
 }
 
 // next is the first moment at which both the window and the interval allow one more.

@@ -50,7 +50,8 @@ func Try(ctx context.Context, tx *db.Tx, l Lock, subject string) (Attempt, error
 	if err != nil {
 		return Attempt{}, err
 	}
-	if until.After(now) {
+	// A pause that would last longer than any was begun before the clock stepped back; it is over.
+	if longest := now.Add(max(LongestPause, l.Pause)); until.After(now) && (failures >= ConsecutiveCeiling || !until.After(longest)) {
 		return Attempt{Locked: true, Until: until}, nil
 	}
 	failures++

@@ -33,9 +33,9 @@ type Session struct {
 
 // Opened is a session just begun; Secret goes into the cookie and nowhere else.
 type Opened struct {
-	Secret    secret.Text
-	ExpiresAt time.Time
-	Customer  customer.Customer
+	Secret   secret.Text
+	Life     time.Duration // from now, by whichever clock
+	Customer customer.Customer
 }
 
 // Signed is who a cookie stands for.
@@ -74,11 +74,11 @@ func begin(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, ho
 	if err != nil {
 		return Opened{}, err
 	}
-	opened := Opened{Secret: secret.Random(), ExpiresAt: now.Add(v.Duration(shop.SessionLifetime)), Customer: c}
+	opened := Opened{Secret: secret.Random(), Life: v.Duration(shop.SessionLifetime), Customer: c}
 	proven := map[string]time.Time{how: now}
 	_, err = tx.Exec(ctx, `INSERT INTO sessions (id, secret_hash, customer_id, store_view_id, generation, created_at, last_seen_at,
 		expires_at, place, browser, password_proven_at, passkey_proven_at) VALUES ($1,$2,$3,$4,$5,$6,$6,$7,$8,$9,$10,$11)`, db.NewID(),
-		secret.Digest(opened.Secret), c.ID, v.ID, c.SessionGeneration, db.Micro(now), db.Micro(opened.ExpiresAt), o.Place(), o.Browser(),
+		secret.Digest(opened.Secret), c.ID, v.ID, c.SessionGeneration, db.Micro(now), db.Micro(now.Add(opened.Life)), o.Place(), o.Browser(),
 		db.Micro(proven[byPassword]), db.Micro(proven[byPasskey]))
 	if err != nil {
 		return Opened{}, err

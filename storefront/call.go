@@ -66,7 +66,7 @@ func (c *call) who() (signin.Signed, error) {
 
 // begin signs this browser in with a session that was just opened.
 func (c *call) begin(opened signin.Opened) {
-	c.jar.Set(c.w, sessionCookie, opened.Secret, max(opened.ExpiresAt.Sub(web.Now(c.r)), 0))
+	c.jar.Set(c.w, sessionCookie, opened.Secret, opened.Life)
 }
 
 // isLanding tells whether the request opens a mailed link. Such a request is answered in whatever letter case it comes:
