@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -101,13 +102,20 @@ type cluster struct {
 	place *throwaway.Place
 	data  string
 	port  string
+	env   []string // variables of its own, as VAR=value
 	*daemon
 }
 
 // newCluster makes and starts one in a folder of a place.
 func newCluster(t *testing.T, place *throwaway.Place, folder string, settings ...string) *cluster {
 	t.Helper()
-	c := &cluster{t: t, place: place, data: filepath.Join(place.Dir, folder, "data"), port: freePort(t)}
+	return newClusterIn(t, nil, place, folder, settings...)
+}
+
+// newClusterIn is newCluster with more variables in the server's environment.
+func newClusterIn(t *testing.T, env []string, place *throwaway.Place, folder string, settings ...string) *cluster {
+	t.Helper()
+	c := &cluster{t: t, place: place, env: env, data: filepath.Join(place.Dir, folder, "data"), port: freePort(t)}
 	c.run("initdb", "-D", c.data, "-U", "postgres", "-A", "trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--wal-segsize=1")
 	conf := "listen_addresses = '127.0.0.1'\nport = " + c.port + "\nunix_socket_directories = ''\nmax_connections = 60\nshared_buffers = 32MB\n" +
 		"wal_level = minimal\nmax_wal_senders = 0\ndynamic_shared_memory_type = mmap\nmin_wal_size = 4MB\nmax_wal_size = 8MB\n"
@@ -135,7 +143,7 @@ func (c *cluster) run(name string, args ...string) {
 // launch starts the server and does not wait for it.
 func (c *cluster) launch() {
 	c.t.Helper()
-	c.daemon = runDaemon(c.t, c.place, "log", filepath.Join(c.place.Programs, "postgres"), "-D", c.data)
+	c.daemon = runDaemon(c.t, c.place, "log", "env", append(slices.Clone(c.env), filepath.Join(c.place.Programs, "postgres"), "-D", c.data)...)
 }
 
 func (c *cluster) start() {
