@@ -22,7 +22,7 @@ import (
 
 const (
 	cleanEvery = 10 * time.Minute // what has expired longer ago stays so, whatever the clock of the database does then
-	cleanBatch = 500 // rows of one transaction: shoppers write in between
+	cleanBatch = 500              // rows of one transaction: shoppers write in between
 	cleanPause = 50 * time.Millisecond
 	// forgetFailures is the age at which failed sign-ins are forgotten. NIST counts failures in a row without an end;
 	// somebody who has not tried for so long is not guessing.
