@@ -108,6 +108,7 @@ func TestPasswordIsNewExactlyIfTheLinkIsUsed(t *testing.T) {
 				if len(cut) == 0 {
 					t.Fatal("no COMMIT was cut")
 				}
+				s.settles()
 				used := newCaller(s.url).open(link).status == http.StatusGone
 				_, withNew := newCaller(s.url).token(email, newPassword)
 				_, withOld := newCaller(s.url).token(email, oldPassword)
@@ -131,6 +132,24 @@ func TestPasswordIsNewExactlyIfTheLinkIsUsed(t *testing.T) {
 		})
 	}
 	s.t, s.post.t = t, t
+}
+
+// settles waits until PostgreSQL is in the midst of no transaction: it may still be about to read the COMMIT of a line that is cut.
+func (s *store) settles() {
+	s.t.Helper()
+	err := eventually(patience, func() (err error) {
+		var n int
+		s.tables(func(ctx context.Context, tx *db.Tx) error {
+			return tx.Row(ctx, `SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL AND pid <> pg_backend_pid()`).Scan(&n)
+		})
+		if n > 0 {
+			err = fmt.Errorf("%d transactions are under way", n)
+		}
+		return err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // TestSlowDatabaseEndsRequestsInTime lets PostgreSQL fall silent: those who hold a connection are answered when their
