@@ -237,17 +237,26 @@ var ownClocks = map[string]string{
 }
 
 func TestOnlyTheDatabaseJudgesByTime(t *testing.T) {
+	used := map[string]bool{}
 	for _, f := range source(t) {
 		if f.test || within(f.dir(), "test") || supports(f.dir()) || within(f.dir(), "db/dbtest") {
 			continue
 		}
 		ast.Inspect(f.ast, func(n ast.Node) bool {
 			sel, ok := n.(*ast.SelectorExpr)
-			if pkg, isIdent := identOf(sel, ok); isIdent && pkg == "time" && sel.Sel.Name == "Now" && ownClocks[f.path] == "" {
-				t.Errorf("%s: ask tx.Now, or say in ownClocks what else this clock is for", f.fset.Position(n.Pos()))
+			if pkg, isIdent := identOf(sel, ok); isIdent && pkg == "time" && slices.Contains([]string{"Now", "Since", "Until"}, sel.Sel.Name) {
+				used[f.path] = true
+				if ownClocks[f.path] == "" {
+					t.Errorf("%s: ask tx.Now, or say in ownClocks what else this clock is for", f.fset.Position(n.Pos()))
+				}
 			}
 			return true
 		})
+	}
+	for name := range ownClocks {
+		if !used[name] {
+			t.Errorf("%s looks at no clock any more; take it out of ownClocks", name)
+		}
 	}
 }
 

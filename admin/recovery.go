@@ -256,15 +256,20 @@ func checkPair(password, confirm secret.Text) error {
 	return nil
 }
 
-// SweepLinks deletes links that stopped working longer than age ago, at most most of them. What has expired since counts as spent
-// from then on: it stays dead when the clock of the database steps back.
-func SweepLinks(ctx context.Context, tx *db.Tx, age time.Duration, most int) (int64, error) {
+// EndExpired makes links that have expired count as spent, at most most of them: they stay dead when the clock of the database
+// steps back.
+func EndExpired(ctx context.Context, tx *db.Tx, most int) (int64, error) {
 	now, err := tx.Now(ctx)
 	if err != nil {
 		return 0, err
 	}
-	_, err = tx.Exec(ctx, `UPDATE admin_links SET spent_at = expires_at WHERE id IN
+	return tx.Exec(ctx, `UPDATE admin_links SET spent_at = expires_at WHERE id IN
 		(SELECT id FROM admin_links WHERE expires_at <= $1 AND spent_at IS NULL LIMIT $2`+tx.SkipLocked()+`)`, db.Micro(now), most)
+}
+
+// SweepLinks deletes links that stopped working longer than age ago, at most most of them.
+func SweepLinks(ctx context.Context, tx *db.Tx, age time.Duration, most int) (int64, error) {
+	now, err := tx.Now(ctx)
 	if err != nil {
 		return 0, err
 	}

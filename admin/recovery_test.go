@@ -201,7 +201,7 @@ func TestAdministratorsLinksEnd(t *testing.T) {
 		{"its time was over, and the clock stepped back", func(b *boss) {
 			b.clock.Advance(2*time.Hour + time.Second)
 			b.Write(func(ctx context.Context, tx *db.Tx) error {
-				_, err := admin.SweepLinks(ctx, tx, 90*24*time.Hour, 100)
+				_, err := admin.EndExpired(ctx, tx, 100)
 				return err
 			})
 			b.clock.Advance(-time.Hour)

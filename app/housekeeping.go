@@ -29,7 +29,7 @@ const (
 	forgetFailures = 180 * 24 * time.Hour
 )
 
-// sweep deletes at most most rows that have done their work, and tells how many there were.
+// sweep deletes, or ends for good, at most most rows that have done their work, and tells how many there were.
 type sweep struct {
 	what string
 	rows sweeper
@@ -42,7 +42,7 @@ func aged(age time.Duration, rows func(ctx context.Context, tx *db.Tx, age time.
 	return func(ctx context.Context, tx *db.Tx, most int) (int64, error) { return rows(ctx, tx, age, most) }
 }
 
-// sweeps lists what is deleted, with the ages that are set now.
+// sweeps lists what is ended or deleted, with the ages that are set now.
 func sweeps(stores *shop.Snapshot) []sweep {
 	letters := stores.Duration(shop.KeepLetters)
 	return []sweep{
@@ -56,6 +56,8 @@ func sweeps(stores *shop.Snapshot) []sweep {
 		{"activations of integrations", token.SweepHandshakes},
 		{"registrations", customer.SweepRegistrations},
 		{"changes of addresses", customer.SweepEmailChanges},
+		{"expired links of administrators", admin.EndExpired},
+		{"expired links", recovery.EndExpired},
 		{"administrators' links", aged(letters, admin.SweepLinks)},
 		{"links", aged(letters, recovery.Sweep)},
 		{"codes", recovery.SweepCodes},

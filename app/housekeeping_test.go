@@ -100,3 +100,38 @@ func retention(t *testing.T, database string) {
 		}
 	}
 }
+
+// However many links expire at once: one round ends them all, so that none comes to life when the clock steps back (F26).
+func TestOneRoundEndsEveryExpiredLink(t *testing.T) {
+	dbtest.EachEngine(t, func(t *testing.T, engine string) {
+		now := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+		house, err := Place{Database: dbtest.EmptyURL(t, engine)}.Open(t.Context(), Opening{Make: true, Clock: func() time.Time { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer house.Close()
+		const many = 2*cleanBatch + 3
+		alive := 0
+		err = house.DB.Write(t.Context(), func(tx *db.Tx) error {
+			var who int64
+			err := tx.Row(t.Context(), `INSERT INTO customers (website_id, store_view_id, email, email_canon, firstname, lastname, search, created_at, updated_at)
+				VALUES (1, 1, 'c@lune.test', 'c@lune.test', 'C', 'D', '', 0, 0) RETURNING id`).Scan(&who)
+			for i := 0; i < many && err == nil; i++ {
+				id := db.NewID()
+				_, err = tx.Exec(t.Context(), `INSERT INTO links (id, secret_hash, customer_id, website_id, store_view_id, generation, created_at, expires_at)
+					VALUES ($1, $2, $3, 1, 1, 0, $4, $5)`, id, id[:], who, db.Micro(now.Add(-time.Hour)), db.Micro(now.Add(-time.Minute)))
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		house.cleanOnce(t.Context(), slog.New(slog.DiscardHandler), func(string, int64) {})
+		err = house.DB.Read(t.Context(), func(tx *db.Tx) error {
+			return tx.Row(t.Context(), "SELECT COUNT(*) FROM links WHERE ended_at IS NULL").Scan(&alive)
+		})
+		if err != nil || alive != 0 {
+			t.Errorf("%d of %d expired links would come to life again, %v", alive, many, err)
+		}
+	})
+}

@@ -38,7 +38,7 @@ func newMetrics(h *House, version string) *metrics {
 		letters: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rekey_letters_total",
 			Help: "Tries to send a letter, by what became of them."}, []string{"kind", "state"}),
 		swept: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rekey_housekeeping_rows_total",
-			Help: "Rows that housekeeping deleted because their time was over."}, []string{"what"}),
+			Help: "Rows that housekeeping deleted, or ended for good, because their time was over."}, []string{"what"}),
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rekey_build_info", Help: "The running version."}, []string{"version", "go"})
 	build.WithLabelValues(version, runtime.Version()).Set(1)
@@ -76,7 +76,7 @@ func (m *metrics) observeLetter(kind string, state mail.State) {
 	m.letters.WithLabelValues(kind, string(state)).Inc()
 }
 
-// observeSweep counts what housekeeping deleted.
+// observeSweep counts what housekeeping deleted or ended.
 func (m *metrics) observeSweep(what string, rows int64) {
 	m.swept.WithLabelValues(what).Add(float64(rows))
 }

@@ -50,8 +50,8 @@ func Try(ctx context.Context, tx *db.Tx, l Lock, subject string) (Attempt, error
 	if err != nil {
 		return Attempt{}, err
 	}
-	// A pause that would last longer than any was begun before the clock stepped back; it is over.
-	if longest := now.Add(max(LongestPause, l.Pause)); until.After(now) && (failures >= ConsecutiveCeiling || !until.After(longest)) {
+	// A pause that would last longer than twice its length was begun before the clock stepped back; it is over.
+	if longest := now.Add(2 * l.length(int(failures))); until.After(now) && (failures >= ConsecutiveCeiling || !until.After(longest)) {
 		return Attempt{Locked: true, Until: until}, nil
 	}
 	failures++
@@ -72,11 +72,16 @@ func (l Lock) pauseAfter(failures int, now time.Time) time.Time {
 	case failures%l.Failures != 0:
 		return time.Time{}
 	}
+	return now.Add(l.length(failures))
+}
+
+// length is how long the pause is that so many failures in a row have led to last.
+func (l Lock) length(failures int) time.Duration {
 	pause := l.Pause
 	for round := 1; round < failures/l.Failures && pause < LongestPause; round++ {
 		pause *= 2
 	}
-	return now.Add(min(pause, max(LongestPause, l.Pause)))
+	return min(pause, max(LongestPause, l.Pause))
 }
 
 // Forgive forgets every failure of a subject: it has proved itself, or someone who may has vouched for it.

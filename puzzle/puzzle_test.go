@@ -285,7 +285,7 @@ func TestSpentPuzzlesAreForgottenWhenTheyHaveExpired(t *testing.T) {
 		if _, err := h.Puzzles.Admit(ctx, h.View("lune_en"), puzzle.Reset, puzzle.Answer{Ticket: owed.Ticket}, from(1)); err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []int64{0, 1, 0} {
+		for _, want := range []int64{0, 0, 0, 0, 1, 0} { // two hours late: a clock that was ahead forgets nothing
 			h.Write(func(ctx context.Context, tx *db.Tx) error {
 				if n, err := puzzle.Sweep(ctx, tx, 10); err != nil || n != want {
 					return fmt.Errorf("%d swept, want %d: %w", n, want, err)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/db/dbtest"
 	"github.com/rekeyhq/rekey/fault"
@@ -51,6 +52,19 @@ func TestNothingComesToLifeWhenTheClockStepsBack(t *testing.T) {
 			}
 			return err
 		})
+		c = h.Find(c.ID)
+		var one secret.Text // revoked alone, so that no generation kills it as well
+		h.Write(func(ctx context.Context, tx *db.Tx) (err error) {
+			one, err = token.Issue(ctx, tx, v, c, "Another app", 0, fixture.Origin)
+			return err
+		})
+		list, err := h.Tokens.ListFor(ctx, admin.CommandLine(admin.ViewCustomers), c.ID)
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%d tokens, %v", len(list), err)
+		}
+		if err := h.Tokens.RevokeOne(ctx, admin.CommandLine(admin.ForceSignIn), c.ID, list[0].ID, fixture.Origin); err != nil {
+			t.Fatal(err)
+		}
 		ask(t, h, c.Email)
 		waiting := links(h.Letters())[0]
 
@@ -70,6 +84,9 @@ func TestNothingComesToLifeWhenTheClockStepsBack(t *testing.T) {
 			if _, err := h.Tokens.Check(ctx, revoked); !fault.Is(err, fault.Unauthenticated) {
 				t.Errorf("%v: a token that was revoked: %v", step, err)
 			}
+			if _, err := h.Tokens.Check(ctx, one); !fault.Is(err, fault.Unauthenticated) {
+				t.Errorf("%v: a token that was revoked alone: %v", step, err)
+			}
 			if _, err := h.SignIn.Check(ctx, v, stays.Secret); err != nil {
 				t.Errorf("%v: a session that is good: %v", step, err)
 			}
@@ -84,7 +101,7 @@ func TestNothingComesToLifeWhenTheClockStepsBack(t *testing.T) {
 func sweep(t *testing.T, h *fixture.House) {
 	t.Helper()
 	h.Write(func(ctx context.Context, tx *db.Tx) error {
-		_, err := recovery.Sweep(ctx, tx, 90*24*time.Hour, 100)
+		_, err := recovery.EndExpired(ctx, tx, 100)
 		return err
 	})
 }

@@ -161,18 +161,22 @@ func spend(ctx context.Context, tx *db.Tx, p Pending) error {
 	return err
 }
 
-// sinceExpired is how far back Sweep looks for links that have expired: longer than housekeeping is ever late.
+// sinceExpired is how far back EndExpired looks for links that have expired: longer than housekeeping is ever late.
 const sinceExpired = 24 * time.Hour
 
-// Sweep deletes links that stopped working longer than age ago, at most most of them; until then timelines tell of them. What has
-// expired since is ended, which it stays when the clock of the database steps back.
-func Sweep(ctx context.Context, tx *db.Tx, age time.Duration, most int) (int64, error) {
+// EndExpired ends links that have expired, at most most of them: they stay dead when the clock of the database steps back.
+func EndExpired(ctx context.Context, tx *db.Tx, most int) (int64, error) {
 	now, err := tx.Now(ctx)
 	if err != nil {
 		return 0, err
 	}
-	_, err = tx.Exec(ctx, `UPDATE links SET ended_at = expires_at WHERE id IN (SELECT id FROM links WHERE expires_at <= $1 AND expires_at > $2
+	return tx.Exec(ctx, `UPDATE links SET ended_at = expires_at WHERE id IN (SELECT id FROM links WHERE expires_at <= $1 AND expires_at > $2
 		AND spent_at IS NULL AND ended_at IS NULL LIMIT $3`+tx.SkipLocked()+`)`, db.Micro(now), db.Micro(now.Add(-sinceExpired)), most)
+}
+
+// Sweep deletes links that stopped working longer than age ago, at most most of them; until then timelines tell of them.
+func Sweep(ctx context.Context, tx *db.Tx, age time.Duration, most int) (int64, error) {
+	now, err := tx.Now(ctx)
 	if err != nil {
 		return 0, err
 	}

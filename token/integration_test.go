@@ -161,7 +161,14 @@ func TestASignedCallCountsOnce(t *testing.T) {
 		nodes[0].Write(func(ctx context.Context, tx *db.Tx) error { _, err := token.SweepNonces(ctx, tx, 10); return err })
 		_, err := nodes[1].Tokens.CheckSigned(ctx, signed(creds, ""))
 		refused(t, "at the end of the window, after housekeeping", "nonce", err)
-		clock.Advance(2 * time.Minute)
+		for _, step := range []time.Duration{time.Hour, -2 * time.Hour} { // the clock is wrong while housekeeping works, both ways
+			clock.Advance(step)
+			nodes[0].Write(func(ctx context.Context, tx *db.Tx) error { _, err := token.SweepNonces(ctx, tx, 10); return err })
+		}
+		clock.Advance(time.Hour)
+		_, err = nodes[1].Tokens.CheckSigned(ctx, signed(creds, ""))
+		refused(t, "after a clock that was wrong, with housekeeping", "nonce", err)
+		clock.Advance(2*time.Hour + 2*time.Minute)
 		nodes[0].Write(func(ctx context.Context, tx *db.Tx) error {
 			n, err := token.SweepNonces(ctx, tx, 10)
 			if n != 1 {
