@@ -58,7 +58,7 @@ go run ./test/withpostgres go test -vet=off -timeout 60m -parallel 3 ./... 2>&1 
 # Under the race detector SQLite alone takes minutes to build, so this is what has no database below it; "make race" goes
 # through everything.
 say 'race detector'
-CGO_ENABLED=1 go test -race -short -vet=off -timeout 10m ./secret/... ./lang ./fault ./cmd/rekey/oracle 2>&1 | tee -a "$log" || status=1
+CGO_ENABLED=1 go test -race -short -vet=off -timeout 10m ./secret/... ./lang ./fault ./fair ./cmd/rekey/oracle 2>&1 | tee -a "$log" || status=1
 
 say 'fuzzing, a few seconds for each target'
 scripts/fuzz.sh --quick 3s || status=1
