@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -215,4 +216,12 @@ func TestTheAuditLetsGoOfNothingElse(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whoever names the wrong thing is told what is wrong with it, which SQLite's own words do not say.
+func TestAFolderIsNoDatabaseFile(t *testing.T) {
+	_, err := db.Open(context.Background(), "sqlite:"+t.TempDir(), db.Options{})
+	if err == nil || !strings.Contains(err.Error(), "is a folder") {
+		t.Errorf("opening a folder: %v", err)
+	}
 }

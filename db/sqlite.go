@@ -35,8 +35,17 @@ func (d *DB) openSQLite(path string, o Options) error {
 	}
 	d.engine, d.path = sqliteEngine, path
 
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("the database file cannot be opened: %s is a folder", path)
+	case err == nil: // SQLite would not say why
+		if err := syscall.Access(path, mayReadAndWrite); err != nil {
+			return fmt.Errorf("the database file cannot be opened: %s: %w", path, err)
+		}
+	}
 	// An empty file is made and turned to WAL by one process alone: SQLite does not wait for another that does the same.
-	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+	if err != nil || info.Size() == 0 {
 		lock, err := lockFile(d.migrating(), syscall.LOCK_EX)
 		if err != nil {
 			return fmt.Errorf("the database file cannot be made: %w", err)
@@ -90,6 +99,9 @@ func (d *DB) ClaimServing() (release func(), alone bool, err error) {
 	}
 	return func() { f.Close() }, true, nil
 }
+
+// mayReadAndWrite is R_OK|W_OK of access(2).
+const mayReadAndWrite = 4 | 2
 
 // makePrivate makes the file, readable by nobody else: it will hold password hashes. One that exists is not opened, for
 // closing it would take away the locks that this process holds on it already (fcntl(2)).
