@@ -157,11 +157,9 @@ func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.
 		what = key + ".sign_in"
 	}
 	c.Paragraphs = []string{l.T(what, "Username", who.Username), l.T(key + ".signed_out")}
-	c.Facts = []mail.Fact{
+	c.Facts = append([]mail.Fact{
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, zone)},
-		{Label: l.T("letter.fact.browser"), Value: first(l.Browser(letter.Data["browser"]), l.T("letter.fact.unknown"))},
-		{Label: l.T("letter.fact.place"), Value: first(letter.Data["place"], l.T("letter.fact.unknown"))},
-	}
+	}, mail.Whence(l, letter.Data)...)
 	if base := snap.ConsoleURL(); base != "" {
 		c.Button = &mail.Button{Label: l.T(key + ".button"), URL: secret.NewText(base + ForgotPath)}
 	}

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/rekeyhq/rekey/lang"
 	"github.com/rekeyhq/rekey/secret"
 )
 
@@ -59,6 +60,20 @@ type Code struct {
 
 // Fact is one row of the table of what is known: {"When", "Tuesday 24 November 2026, 15:40 (Paris)"}.
 type Fact struct{ Label, Value string }
+
+// Whence are the facts of where an act came from: the "browser" and the "place" that a letter's data keep of an audit.Origin.
+func Whence(l *lang.Lang, data map[string]string) []Fact {
+	known := func(said string) string {
+		if said == "" {
+			return l.T("letter.fact.unknown")
+		}
+		return said
+	}
+	return []Fact{
+		{Label: l.T("letter.fact.browser"), Value: known(l.Browser(data["browser"]))},
+		{Label: l.T("letter.fact.place"), Value: known(data["place"])},
+	}
+}
 
 // Content is a letter before it is laid out: plain sentences in the order in which they are read.
 type Content struct {

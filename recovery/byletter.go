@@ -144,10 +144,7 @@ func (s *Service) composeSignIn(ctx context.Context, letter mail.Letter) (mail.C
 	}
 	l := v.Lang()
 	content := customer.Compose(v, SignInLetter, c.Firstname, c.To())
-	content.Facts = []mail.Fact{
-		{Label: l.T("letter.fact.browser"), Value: orUnknown(l, l.Browser(letter.Data["browser"]))},
-		{Label: l.T("letter.fact.place"), Value: orUnknown(l, letter.Data["place"])},
-	}
+	content.Facts = mail.Whence(l, letter.Data)
 	content.Code = &mail.Code{Label: l.T("letter.signin_code.code"), Text: secret.ShowCode(s.code(forSignIn, letter.ID))}
 	content.After = []string{l.T("letter.signin_code.valid_until", "Date", l.Date(letter.ExpiresAt, v.Location())), l.T("letter.code.keep")}
 	content.NotYou, content.Object = l.T("letter.signin_code.ignore"), object

@@ -236,11 +236,9 @@ func (s *Service) composeEmailNotice(ctx context.Context, letter mail.Letter) (m
 	}
 	l := v.Lang()
 	content := customer.Compose(v, letter.Kind, c.Firstname, mail.Address{Name: c.Name(), Email: letter.Data["address"]})
-	content.Facts = []mail.Fact{
+	content.Facts = append([]mail.Fact{
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},
-		{Label: l.T("letter.fact.browser"), Value: orUnknown(l, l.Browser(letter.Data["browser"]))},
-		{Label: l.T("letter.fact.place"), Value: orUnknown(l, letter.Data["place"])},
-	}
+	}, mail.Whence(l, letter.Data)...)
 	contact := v.SupportEmail
 	if contact == "" {
 		contact = v.SenderEmail

@@ -9,7 +9,6 @@ import (
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
-	"github.com/rekeyhq/rekey/lang"
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
@@ -181,12 +180,10 @@ func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.
 	if stay := letter.Data["passkeys"]; stay != "" {
 		content.Paragraphs = append(content.Paragraphs, l.T("letter.password_changed.passkeys_stay", "Passkeys", stay))
 	}
-	content.Facts = []mail.Fact{
+	content.Facts = append([]mail.Fact{
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},
 		{Label: l.T("letter.fact.how"), Value: l.T("letter.password_changed." + how)},
-		{Label: l.T("letter.fact.browser"), Value: orUnknown(l, l.Browser(letter.Data["browser"]))},
-		{Label: l.T("letter.fact.place"), Value: orUnknown(l, letter.Data["place"])},
-	}
+	}, mail.Whence(l, letter.Data)...)
 	content.Button = &mail.Button{Label: l.T("letter.password_changed.button"), URL: secret.NewText(v.Link("/customer/account/forgotpassword", nil))}
 	contact := v.SupportEmail
 	if contact == "" {
@@ -218,13 +215,6 @@ func (s *Service) composePasskey(ctx context.Context, letter mail.Letter) (mail.
 		return err
 	})
 	return content, err
-}
-
-func orUnknown(l *lang.Lang, s string) string {
-	if s == "" {
-		return l.T("letter.fact.unknown")
-	}
-	return s
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -167,11 +167,9 @@ func (s *Service) composeReport(ctx context.Context, letter mail.Letter) (mail.C
 	if until, err := time.Parse(time.RFC3339Nano, letter.Data["until"]); err == nil {
 		content.Paragraphs = append(content.Paragraphs, l.T("letter.objection_report."+letter.Data["held"], "Date", l.Date(until, v.Location())))
 	}
-	content.Facts = []mail.Fact{
+	content.Facts = append([]mail.Fact{
 		{Label: l.T("letter.objection_report.customer"), Value: c.Name() + " · " + c.Email + " · " + itoa(c.ID)},
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},
-		{Label: l.T("letter.fact.browser"), Value: orUnknown(l, l.Browser(letter.Data["browser"]))},
-		{Label: l.T("letter.fact.place"), Value: orUnknown(l, letter.Data["place"])},
-	}
+	}, mail.Whence(l, letter.Data)...)
 	return content, nil
 }

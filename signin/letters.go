@@ -44,9 +44,7 @@ func (s *Service) ComposePasskey(ctx context.Context, letter mail.Letter) (mail.
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},
 	}
 	if letter.Kind != PasskeyTakenLetter {
-		unknown := l.T("letter.fact.unknown")
-		content.Facts = append(content.Facts, mail.Fact{Label: l.T("letter.fact.browser"), Value: firstOf(l.Browser(letter.Data["browser"]), unknown)},
-			mail.Fact{Label: l.T("letter.fact.place"), Value: firstOf(letter.Data["place"], unknown)})
+		content.Facts = append(content.Facts, mail.Whence(l, letter.Data)...)
 	}
 	content.Button = &mail.Button{Label: l.T(key + ".button"), URL: secret.NewText(v.Link("/customer/account/forgotpassword", nil))}
 	content.NotYou = l.T(key+".not_you", "Email", firstOf(v.SupportEmail, v.SenderEmail))
