@@ -71,6 +71,10 @@ func (t *Tx) statement(ctx context.Context) context.Context {
 	return t.bounded
 }
 
+// ClockSteps is how far Now may go wrong, an hour there and back, before what was used up is forgotten too early: what keeps
+// something from being used again is kept that much longer than the thing is good.
+const ClockSteps = 2*time.Hour + time.Minute
+
 // Now is the moment that this transaction judges by, the same for the whole transaction, in UTC and whole microseconds.
 func (t *Tx) Now(ctx context.Context) (time.Time, error) {
 	if !t.now.IsZero() {

@@ -177,9 +177,6 @@ func spend(ctx context.Context, tx *db.Tx, t token) (bool, error) {
 	return n == 1, err
 }
 
-// clockSteps is how far the database's clock may go, there and back, before a spent token might be forgotten too early.
-const clockSteps = 2*time.Hour + time.Minute
-
 // Sweep forgets tokens that have expired long enough for no clock to make them good again, at most that many.
 func Sweep(ctx context.Context, tx *db.Tx, most int) (int64, error) {
 	now, err := tx.Now(ctx)
@@ -187,5 +184,5 @@ func Sweep(ctx context.Context, tx *db.Tx, most int) (int64, error) {
 		return 0, err
 	}
 	return tx.Exec(ctx, `DELETE FROM spent_puzzles WHERE id IN (SELECT id FROM spent_puzzles WHERE expires_at < $1 LIMIT $2`+
-		tx.SkipLocked()+`)`, db.Micro(now.Add(-clockSteps)), most)
+		tx.SkipLocked()+`)`, db.Micro(now.Add(-db.ClockSteps)), most)
 }

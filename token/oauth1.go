@@ -15,9 +15,6 @@ import (
 // the future only, and forgets nonces after two hours: what was signed then can be sent again.
 const SignedWithin = 600 * time.Second
 
-// clockSteps is how far the database's clock may go, there and back, before a nonce that was used might be forgotten too early.
-const clockSteps = 2*time.Hour + time.Minute
-
 // Pair is a token of the handshake and its secret.
 type Pair struct{ Token, Secret secret.Text }
 
@@ -266,7 +263,7 @@ func SweepNonces(ctx context.Context, tx *db.Tx, most int) (int64, error) {
 	}
 	// Longer than the window: a clock that was ahead, or steps back, must not make a recorded call good again.
 	return tx.Exec(ctx, `DELETE FROM oauth1_nonces WHERE (integration_id, at, nonce) IN (SELECT integration_id, at, nonce FROM oauth1_nonces
-		WHERE at < $1 LIMIT $2`+tx.SkipLocked()+`)`, now.Add(-SignedWithin-clockSteps).Unix(), most)
+		WHERE at < $1 LIMIT $2`+tx.SkipLocked()+`)`, now.Add(-SignedWithin-db.ClockSteps).Unix(), most)
 }
 
 // SweepHandshakes deletes activations that the other side did not go on with.
