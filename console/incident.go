@@ -81,8 +81,7 @@ func (c *call) incidentPage() (p incidentPage, err error) {
 	if p.Meant, err = c.Incidents.Count(c.r.Context(), c.permit, i.ID); err != nil {
 		return p, err
 	}
-	perHour := pacing(i.Measures)
-	p.Letters = "At " + thousands(int64(perHour)) + " an hour, letters to all of them take about " + roughly(incident.LettersTake(p.Meant, perHour)) + "."
+	p.Letters = "At " + thousands(int64(i.Measures.Pace())) + " an hour, letters to all of them take about " + roughly(i.Measures.LettersTake(p.Meant)) + "."
 	f := measuresForm(i)
 	f.Key = p.Key
 	p.Measures = &f
@@ -104,14 +103,6 @@ func (c *call) incident() error {
 	return c.render(http.StatusOK, "incident", p)
 }
 
-// pacing is how many letters an hour are meant, before anybody has said so as well.
-func pacing(m incident.Measures) int {
-	if m.PerHour == 0 {
-		return incident.DefaultPerHour
-	}
-	return m.PerHour
-}
-
 func measuresForm(i incident.Incident) form {
 	m := i.Measures
 	on := func(yes bool) string {
@@ -125,7 +116,7 @@ func measuresForm(i incident.Incident) form {
 		{Name: "tokens", Label: "Revoke their tokens: every program and app is signed out", Type: "check", Value: on(m.Tokens)},
 		{Name: "password", Label: "Require a new password: the present one signs nobody in any more", Type: "check", Value: on(m.Password)},
 		{Name: "letter", Label: "Send them a letter, with a link to a new password where one is required", Type: "check", Value: on(m.Letter)},
-		{Name: "per_hour", Label: "Letters an hour", Type: "text", Keys: "numeric", Value: strconv.Itoa(pacing(m)), Autocomplete: "off", Optional: true, Hint: "What your mail server takes: 1 to " + thousands(incident.MaxPerHour) + "."},
+		{Name: "per_hour", Label: "Letters an hour", Type: "text", Keys: "numeric", Value: strconv.Itoa(m.Pace()), Autocomplete: "off", Optional: true, Hint: "What your mail server takes: 1 to " + thousands(incident.MaxPerHour) + "."},
 		{Name: "why", Label: "A sentence of yours for the letter", Type: "area", Value: m.Why, Optional: true, Hint: "All customers read it as you write it here, in whatever language their letter is."},
 	}}
 }

@@ -115,7 +115,7 @@ func startQuestion(i incident.Incident, customers int64, where, key string) *que
 	}
 	if m.Letter {
 		q.Words = append(q.Words, fmt.Sprintf("%s queued for %s, %s an hour; that takes about %s.", countedLetters(customers), subject,
-			thousands(int64(m.PerHour)), roughly(incident.LettersTake(customers, m.PerHour))))
+			thousands(int64(m.PerHour)), roughly(m.LettersTake(customers))))
 	}
 	q.Words = append(q.Words, "It can be paused and stopped, but what is done cannot be taken back.")
 	return q

@@ -88,6 +88,14 @@ type Measures struct {
 	PerHour  int    `json:",omitempty"` // letters; 0 is DefaultPerHour
 }
 
+// Pace is how many letters an hour are meant, also before anybody has said so.
+func (m Measures) Pace() int {
+	if m.PerHour == 0 {
+		return DefaultPerHour
+	}
+	return m.PerHour
+}
+
 // Incident is one of them.
 type Incident struct {
 	ID                            int64
@@ -192,9 +200,7 @@ func (m *Measures) check() error {
 		return fault.Refuse("per_hour", "malformed", "Letters can be sent at 1 to 1,000,000 an hour.", nil)
 	}
 	m.Why = strings.Join(strings.Fields(m.Why), " ")
-	if m.PerHour == 0 {
-		m.PerHour = DefaultPerHour
-	}
+	m.PerHour = m.Pace()
 	return nil
 }
 

@@ -64,10 +64,5 @@ func pace(n int64, perHour int) time.Duration {
 	return time.Duration(float64(n) / float64(perHour) * float64(time.Hour))
 }
 
-// LettersTake is how long queueing letters to so many customers takes at a pace; 0 is DefaultPerHour.
-func LettersTake(customers int64, perHour int) time.Duration {
-	if perHour == 0 {
-		perHour = DefaultPerHour
-	}
-	return pace(customers, perHour)
-}
+// LettersTake is how long queueing letters to so many customers takes.
+func (m Measures) LettersTake(customers int64) time.Duration { return pace(customers, m.Pace()) }
