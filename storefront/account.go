@@ -103,28 +103,27 @@ const others = "others"
 
 // endOther signs out one other browser, or all the others, once whoever sits here has shown who they are.
 func (c *call) endOther(which string) error {
+	ended := web.Notice{Key: "storefront.notice.session_ended"}
+	var err error
 	if which == others {
-		_, err := c.SignIn.EndOthers(c.r.Context(), c.signed, c.origin())
-		if fault.Is(err, fault.Forbidden) {
-			return c.first(nextEnd + which)
+		ended.Key = "storefront.notice.sessions_ended"
+		_, err = c.SignIn.EndOthers(c.r.Context(), c.signed, c.origin())
+	} else {
+		id, none := db.ParseID(which)
+		if none != nil {
+			return web.NoSuchPage()
 		}
-		if err != nil {
-			return err
+		if err = c.SignIn.End(c.r.Context(), c.signed, id, c.origin()); fault.Is(err, fault.NotFound) {
+			err = nil // signed out already is what was asked for
 		}
-		return c.done(web.Notice{Key: "storefront.notice.sessions_ended"}, account)
 	}
-	id, err := db.ParseID(which)
-	if err != nil {
-		return web.NoSuchPage()
-	}
-	err = c.SignIn.End(c.r.Context(), c.signed, id, c.origin())
-	if fault.Is(err, fault.Forbidden) {
+	switch {
+	case fault.Is(err, fault.Forbidden):
 		return c.first(nextEnd + which)
-	}
-	if err != nil && !fault.Is(err, fault.NotFound) { // signed out already is what was asked for
+	case err != nil:
 		return err
 	}
-	return c.done(web.Notice{Key: "storefront.notice.session_ended"}, account)
+	return c.done(ended, account)
 }
 
 // editPage holds two forms: the password first, because that is what people and password managers come for.
