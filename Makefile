@@ -23,7 +23,7 @@ test: ## everything: both engines, the whole program, a real browser; installs w
 failover: ## kill the primary of a PostgreSQL pair under load, and see what was promised; installs Patroni
 	@scripts/failover.sh
 
-mixed: ## restart nodes in this version and an older one by turns, under load: make mixed OLDER=COMMIT
+mixed: ## restart and kill nodes in this version and an older one by turns, under load: make mixed OLDER=COMMIT
 	@scripts/mixed.sh "$(OLDER)"
 
 torture: ## the tests that race and kill, REKEY_TORTURE rounds of them (300); last figures in docs/security.md
