@@ -85,7 +85,7 @@ func (c *call) createAdministrator() error {
 	if code := v.Get("website"); code != "" {
 		w, ok := c.websiteByCode(code)
 		if !ok {
-			return c.again(p, refusal("website", "There is no such website. Choose one of the list."))
+			return c.again(p, refusal("website", noSuchWebsite))
 		}
 		n.WebsiteID = w.ID
 	}

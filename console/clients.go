@@ -91,7 +91,7 @@ func (c *call) createClient() error {
 	p.Form.fill(v.Get)
 	w, ok := c.websiteByCode(v.Get("website"))
 	if !ok {
-		return c.again(p, refusal("website", "There is no such website. Choose one of the list."))
+		return c.again(p, refusal("website", noSuchWebsite))
 	}
 	var made token.Client
 	var word secret.Text

@@ -88,29 +88,20 @@ func (g grid) Dir() string { return g.values().Get("dir") }
 // query turns the state into a search. Errors: fault Invalid, one for each filter that says nothing.
 func (c *call) query(g grid, now time.Time) (customer.Query, []*fault.Error) {
 	q := customer.Query{Text: g.Q, WebsiteIDs: c.permit.Websites(), Sort: g.Sort, Desc: g.Desc, Cursor: g.After}
-	var faults []*fault.Error
-	refuse := func(field, text string) { faults = append(faults, fault.Refuse(field, "malformed", text, nil)) }
+	f := &filters{Values: g.values()}
 	if g.Website != "" {
 		if w, ok := c.websiteByCode(g.Website); ok {
 			q.WebsiteIDs = []int64{w.ID}
 		} else {
-			refuse("website", "There is no such website. Choose one of the list.")
+			f.refuse("website", noSuchWebsite)
 		}
 	}
 	q.Confirmed, q.Locked = yesNo(g.Confirmed), yesNo(g.Locked)
 	if have := yesNo(g.Tokens); have != nil {
 		q.Where = append(q.Where, token.Holders(*have, now))
 	}
-	var ok bool
-	if q.CreatedFrom, ok = c.day(g.From); !ok {
-		refuse("from", "“Since, from” is written as a date such as 2026-11-24.")
-	}
-	if q.CreatedTo, ok = c.day(g.To); !ok {
-		refuse("to", "“Since, to” is written as a date such as 2026-11-24.")
-	} else if !q.CreatedTo.IsZero() {
-		q.CreatedTo = q.CreatedTo.AddDate(0, 0, 1) // that day included
-	}
-	return q, faults
+	q.CreatedFrom, q.CreatedTo = f.days(c, "Since, from", "Since, to")
+	return q, f.faults
 }
 
 func yesNo(s string) *bool {
@@ -119,15 +110,6 @@ func yesNo(s string) *bool {
 	}
 	yes := s == "yes"
 	return &yes
-}
-
-// day reads a date, in the zone that the page tells time in; the empty text is the zero time.
-func (c *call) day(s string) (time.Time, bool) {
-	if s == "" {
-		return time.Time{}, true
-	}
-	t, err := time.ParseInLocation(time.DateOnly, s, c.zone())
-	return t, err == nil
 }
 
 // column is one head of the grid.
@@ -207,14 +189,8 @@ func (c *call) customers() error {
 	if err != nil {
 		return err
 	}
-	status := http.StatusOK
-	if len(faults) > 0 {
-		status = http.StatusUnprocessableEntity
-		p.Summary = &summary{}
-		for _, f := range faults {
-			p.Summary.Items = append(p.Summary.Items, problem{f.Field, f.Text})
-		}
-	}
+	var status int
+	p.Summary, status = summed(faults)
 	if part {
 		return c.pages.Fragment(c.w, status, "customers", "results", p)
 	}

@@ -158,7 +158,7 @@ func (c *call) describe(v web.Values) (i incident.Incident, err error) {
 	if code := v.Get("website"); code != "" {
 		w, ok := c.websiteByCode(code)
 		if !ok {
-			return i, refusal("website", "There is no such website. Choose one of the list.")
+			return i, refusal("website", noSuchWebsite)
 		}
 		choice.WebsiteIDs = []int64{w.ID}
 	}

@@ -2,12 +2,14 @@ package console
 
 import (
 	"net/http"
-	"net/url"
+	"slices"
 
 	"github.com/rekeyhq/rekey/admin"
+	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/shop"
 )
 
 const letterRows = 50
@@ -20,48 +22,89 @@ type letterRow struct {
 
 type lettersPage struct {
 	page
-	States, Kinds []option
-	Filtered      bool
-	Rows          []letterRow
-	Newest, Next  string
-	Clear         string
+	paging
+	States, Kinds, Websites []option
+	Recipient, From, To     string
+	Rows                    []letterRow
 }
 
 // letters is the list of letters, newest first.
 func (c *call) letters() error {
-	q := c.r.URL.Query()
-	state, kind, after := tidy(q.Get("state")), tidy(q.Get("kind")), tidy(q.Get("after"))
+	f := c.filters(lettersPath, "recipient", "website", "state", "kind", "from", "to")
 	var found []mail.Letter
 	var next string
-	err := c.read(func(tx *db.Tx) (err error) {
-		found, next, err = mail.List(c.r.Context(), tx, mail.Query{State: mail.State(state), Kind: kind, WebsiteIDs: c.permit.Websites(),
-			After: after, Limit: letterRows})
+	err := c.read(func(tx *db.Tx) error {
+		q, err := c.letterQuery(tx, f)
+		if err != nil || len(f.faults) > 0 {
+			return err
+		}
+		found, next, err = mail.List(c.r.Context(), tx, q)
 		return err
 	})
-	if err != nil {
+	if fault.Is(err, fault.Invalid) {
+		f.faults = fault.List(err)
+	} else if err != nil {
 		return err
 	}
-	address := func(after string) string {
-		v := url.Values{}
-		for _, one := range [][2]string{{"state", state}, {"kind", kind}, {"after", after}} {
-			if one[1] != "" {
-				v.Set(one[0], one[1])
-			}
-		}
-		return withQuery(lettersPath, v)
+	p := lettersPage{page: c.page("Letters", crumb{Text: "Customers"}), paging: f.paging(next), States: options(f.Get("state"), letterStates()...),
+		Kinds: options(f.Get("kind"), letterKinds...), Recipient: f.Get("recipient"), From: f.Get("from"), To: f.Get("to")}
+	if all := c.websites(); len(all) > 1 {
+		p.Websites = websiteOptions(all, f.Get("website"))
 	}
-	p := lettersPage{page: c.page("Letters", crumb{Text: "Customers"}), States: options(state, letterStates()...),
-		Kinds: options(kind, letterKinds...), Filtered: state != "" || kind != "", Clear: lettersPath}
 	for _, l := range found {
 		p.Rows = append(p.Rows, c.letterRow(l))
 	}
-	if after != "" {
-		p.Newest = address("")
+	var status int
+	p.Summary, status = summed(f.faults)
+	return c.render(status, "letters", p)
+}
+
+// letterQuery turns the filters into a search, within the administrator's websites.
+func (c *call) letterQuery(tx *db.Tx, f *filters) (q mail.Query, err error) {
+	q = mail.Query{State: mail.State(f.Get("state")), Kind: f.Get("kind"), WebsiteIDs: c.permit.Websites(), After: f.Get("after"), Limit: letterRows}
+	within := c.websites()
+	if code := f.Get("website"); code != "" {
+		if w, ok := c.websiteByCode(code); ok {
+			within, q.WebsiteIDs = []*shop.Website{w}, []int64{w.ID}
+		} else {
+			f.refuse("website", noSuchWebsite)
+		}
 	}
-	if next != "" {
-		p.Next = address(next)
+	if q.State != "" && !slices.Contains(mail.States(), q.State) {
+		f.refuse("state", "There is no such state. Choose one of the list.")
 	}
-	return c.render(http.StatusOK, "letters", p)
+	q.From, q.Before = f.days(c, "From", "To")
+	if text := f.Get("recipient"); text != "" {
+		q.To, err = c.addressee(tx, customer.ParseSought(text), within)
+	}
+	return q, err
+}
+
+// addressee is who was sought: an address with the letters that were asked for by it, and with the customers whose it is, or the
+// beginning of one.
+func (c *call) addressee(tx *db.Tx, s customer.Sought, within []*shop.Website) (*mail.Addressee, error) {
+	to := &mail.Addressee{Prefix: s.Text}
+	if s.ID != 0 {
+		one, err := customer.Reach(c.r.Context(), tx, c.permit.Covers, s.ID)
+		if fault.Is(err, fault.NotFound) {
+			return to, nil
+		}
+		to.CustomerIDs, to.AddressKeys = []int64{one.ID}, [][]byte{one.Address().Key(one.WebsiteID)}
+		return to, err
+	}
+	if s.Address.IsZero() {
+		return to, nil
+	}
+	for _, w := range within {
+		to.AddressKeys = append(to.AddressKeys, s.Address.Key(w.ID))
+		one, err := customer.FindByAddress(c.r.Context(), tx, w.ID, s.Address)
+		if err == nil {
+			to.CustomerIDs = append(to.CustomerIDs, one.ID)
+		} else if !fault.Is(err, fault.NotFound) {
+			return nil, err
+		}
+	}
+	return to, nil
 }
 
 func (c *call) letterRow(l mail.Letter) letterRow {
@@ -116,5 +159,6 @@ func (c *call) letter() error {
 		}
 		p.Story = append(p.Story, one)
 	}
+	slices.Reverse(p.Story) // newest first, as lists are
 	return c.render(http.StatusOK, "letter", p)
 }

@@ -145,6 +145,7 @@ type moment struct {
 	ISO   string
 	Exact string // with weekday and zone
 	Short string
+	Clock string // to the second, with the zone
 	Day   string
 	Ago   string
 }
@@ -158,7 +159,7 @@ func (p page) When(t time.Time) *moment {
 	local := t.In(p.zone)
 	return &moment{
 		ISO: t.UTC().Format(time.RFC3339), Exact: l.Date(t, p.zone), Short: l.ShortDate(t, p.zone),
-		Day: local.Format("2 Jan 2006"), Ago: l.Ago(t, p.call.now()),
+		Clock: local.Format("2 Jan 2006, 15:04:05") + " (" + l.Zone(local) + ")", Day: local.Format("2 Jan 2006"), Ago: l.Ago(t, p.call.now()),
 	}
 }
 

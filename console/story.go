@@ -1,6 +1,7 @@
 package console
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -24,8 +25,8 @@ type step struct {
 	Times  int64  // how often in a row; 1 mostly
 }
 
-// story turns the steps of a customer into sentences, oldest first. The same wrong password several times in a row is one
-// line.
+// story turns the steps of a customer into sentences, newest first: who asks has somebody on the line, and asks about today. The same
+// wrong password several times in a row is one line.
 func story(steps []recovery.Step, letters bool) []step {
 	var out []step
 	for _, s := range steps {
@@ -40,7 +41,8 @@ func story(steps []recovery.Step, letters bool) []step {
 		}
 		out = append(out, one)
 	}
-	return out[max(0, len(out)-maxStory):]
+	slices.Reverse(out)
+	return out[:min(len(out), maxStory)]
 }
 
 // sentence says one step.

@@ -112,7 +112,7 @@ func (c *call) createWebhook() error {
 	if code := v.Get("website"); code != "" {
 		site, ok := c.websiteByCode(code)
 		if !ok {
-			return c.webhookAgain(p, refusal("website", "There is no such website. Choose one of the list."))
+			return c.webhookAgain(p, refusal("website", noSuchWebsite))
 		}
 		n.WebsiteID = site.ID
 	}

@@ -26,7 +26,7 @@ type Predicate string
 
 // Query narrows and orders the grid. Zero fields do not narrow.
 type Query struct {
-	Text        string // words; each must be part of a name or address, or be the number
+	Text        string // as typed or pasted, see ParseSought; each word must be part of a name or address, or be the number
 	WebsiteIDs  []int64
 	Confirmed   *bool
 	Locked      *bool
@@ -151,14 +151,13 @@ func (b *builder) where() string {
 
 func (b *builder) filters(q Query, now time.Time) {
 	b.add("deleted_at IS NULL")
-	terms := strings.Fields(folded(q.Text))
-	for _, term := range terms[:min(len(terms), maxTerms)] {
-		like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(term) + "%"
-		if id, err := strconv.ParseInt(term, 10, 64); err == nil {
-			b.add(`(search LIKE ? ESCAPE '\' OR id = ?)`, like, id)
-		} else {
-			b.add(`search LIKE ? ESCAPE '\'`, like)
-		}
+	switch sought := ParseSought(q.Text); {
+	case sought.Exact:
+		b.add("id = ?", sought.ID)
+	case !sought.Address.IsZero(): // however its domain is written
+		b.add(`(search LIKE ? ESCAPE '\' OR email_canon = ?)`, containing(folded(sought.Text)), sought.Address.canonical)
+	default:
+		b.words(sought.Text)
 	}
 	if q.WebsiteIDs != nil {
 		marks := make([]string, len(q.WebsiteIDs))
@@ -191,6 +190,22 @@ func (b *builder) filters(q Query, now time.Time) {
 	for _, p := range q.Where {
 		b.add(string(p))
 	}
+}
+
+func (b *builder) words(text string) {
+	terms := strings.Fields(folded(text))
+	for _, term := range terms[:min(len(terms), maxTerms)] {
+		if id, err := strconv.ParseInt(term, 10, 64); err == nil {
+			b.add(`(search LIKE ? ESCAPE '\' OR id = ?)`, containing(term), id)
+		} else {
+			b.add(`search LIKE ? ESCAPE '\'`, containing(term))
+		}
+	}
+}
+
+// containing is the LIKE pattern of what holds a text.
+func containing(text string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
 }
 
 // from starts the page at a cursor: (a, b, id) > (x, y, z) as one row comparison.

@@ -110,6 +110,15 @@ func (t *Tx) SkipLocked() string {
 	return ""
 }
 
+// Bytewise is a text that is compared byte by byte, as SQLite does; PostgreSQL would go by the language of its database, and cannot
+// look for the beginning of a text in an index then.
+func (t *Tx) Bytewise(text string) string {
+	if t.db.engine == postgresEngine {
+		return text + ` COLLATE "C"`
+	}
+	return text
+}
+
 // Advance makes the next generated id of a table larger than any id in it, after rows were stored with ids of their own.
 func (t *Tx) Advance(ctx context.Context, table string) error {
 	if t.db.engine != postgresEngine {

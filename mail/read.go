@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
@@ -17,8 +19,19 @@ type Query struct {
 	State      State
 	Kind       string
 	WebsiteIDs []int64 // nil: all; empty: none, for an administrator without a website
-	After      string  // the cursor that List returned
-	Limit      int     // 1 … 500
+	To         *Addressee
+	From       time.Time // created since
+	Before     time.Time // created before
+	After      string    // the cursor that List returned
+	Limit      int       // 1 … 500
+}
+
+// Addressee finds the letters to somebody, also those that nobody has addressed yet: until a letter is composed it knows only what
+// it was asked for. One match is enough.
+type Addressee struct {
+	Prefix      string // how the recipient's address begins; the case of ASCII letters does not count
+	AddressKeys [][]byte
+	CustomerIDs []int64
 }
 
 const (
@@ -29,46 +42,109 @@ const (
 
 // List returns letters of the Post lane without their events, newest first, and the cursor of the next page, "" at the end.
 func List(ctx context.Context, tx *db.Tx, q Query) ([]Letter, string, error) {
-	limit := min(max(q.Limit, 1), maxLimit)
-	where, args, err := q.where()
+	q.Limit = min(max(q.Limit, 1), maxLimit)
+	query, args, err := q.statement(tx)
 	if err != nil {
 		return nil, "", err
 	}
-	rows, err := tx.Query(ctx, `SELECT `+columns+` FROM letters`+where+` ORDER BY id DESC LIMIT `+strconv.Itoa(limit+1), args...)
+	rows, err := tx.Query(ctx, query, args...)
 	letters, err := db.Collect(rows, err, scanLetter)
-	if err != nil || len(letters) <= limit {
+	if err != nil || len(letters) <= q.Limit {
 		return letters, "", err
 	}
-	return letters[:limit], letters[limit-1].ID.String(), nil
+	last := letters[q.Limit-1]
+	return letters[:q.Limit], strconv.FormatInt(last.CreatedAt.UnixMicro(), 10) + "." + last.ID.String(), nil
 }
 
-func (q Query) where() (string, []any, error) {
-	conds, args := []string{"lane = $1"}, []any{Post}
-	next := func(arg any) string {
-		args = append(args, arg)
-		return "$" + strconv.Itoa(len(args))
-	}
+// statement asks for one letter more than the limit. Each filter alone is answered from an index.
+func (q Query) statement(tx *db.Tx) (string, []any, error) {
+	f := filter{conds: []string{"lane = $1"}, args: []any{Post}}
+	err := f.narrow(tx, q)
+	return `SELECT ` + columns + ` FROM letters WHERE ` + strings.Join(f.conds, " AND ") + ` ORDER BY created_at DESC, id DESC LIMIT ` +
+		strconv.Itoa(q.Limit+1), f.args, err
+}
+
+// filter gathers the conditions of a list.
+type filter struct {
+	conds []string
+	args  []any
+}
+
+func (f *filter) mark(arg any) string {
+	f.args = append(f.args, arg)
+	return "$" + strconv.Itoa(len(f.args))
+}
+
+func (f *filter) add(cond string, arg any) { f.conds = append(f.conds, cond+f.mark(arg)) }
+
+func (f *filter) narrow(tx *db.Tx, q Query) error {
 	if q.State != "" {
-		conds = append(conds, "state = "+next(string(q.State)))
+		f.add("state = ", string(q.State))
 	}
 	if q.Kind != "" {
-		conds = append(conds, "kind = "+next(q.Kind))
+		f.add("kind = ", q.Kind)
 	}
 	if q.WebsiteIDs != nil {
-		marks := []string{"0"} // no website has this id, and an empty IN () is no SQL
-		for _, id := range q.WebsiteIDs {
-			marks = append(marks, next(id))
-		}
-		conds = append(conds, "website_id IN ("+strings.Join(marks, ", ")+")")
+		f.conds = append(f.conds, isOneOf(f, "website_id", q.WebsiteIDs))
 	}
-	if q.After != "" {
-		id, err := db.ParseID(q.After)
-		if err != nil {
-			return "", nil, fault.Refuse("after", "letters.cursor", "That page of letters does not exist.", nil)
-		}
-		conds = append(conds, "id < "+next(id))
+	if !q.From.IsZero() {
+		f.add("created_at >= ", db.Micro(q.From))
 	}
-	return " WHERE " + strings.Join(conds, " AND "), args, nil
+	if !q.Before.IsZero() {
+		f.add("created_at < ", db.Micro(q.Before))
+	}
+	if q.To != nil {
+		f.conds = append(f.conds, q.To.cond(tx, f))
+	}
+	if q.After == "" {
+		return nil
+	}
+	at, id, _ := strings.Cut(q.After, ".")
+	micro, err := strconv.ParseInt(at, 10, 64)
+	last, idErr := db.ParseID(id)
+	if err != nil || idErr != nil {
+		return fault.Refuse("after", "letters.cursor", "That page of letters does not exist.", nil)
+	}
+	f.conds = append(f.conds, "(created_at, id) < ("+f.mark(micro)+", "+f.mark(last)+")")
+	return nil
+}
+
+func (a *Addressee) cond(tx *db.Tx, f *filter) string {
+	either := []string{isOneOf(f, "address_key", a.AddressKeys), isOneOf(f, "customer_id", a.CustomerIDs)}
+	if a.Prefix != "" {
+		folded, begin := "lower("+tx.Bytewise("recipient")+")", lowerASCII(a.Prefix)
+		either = append(either, folded+" >= "+f.mark(begin)+" AND "+folded+" < "+f.mark(begin+string(utf8.MaxRune)))
+	}
+	either = slices.DeleteFunc(either, func(cond string) bool { return cond == never }) // or no index would be looked into
+	if len(either) == 0 {
+		return never
+	}
+	return "(" + strings.Join(either, " OR ") + ")"
+}
+
+// never is the condition that no row meets.
+const never = "1 = 0"
+
+// isOneOf is the condition that a column has one of some values; of none it has none.
+func isOneOf[T any](f *filter, column string, values []T) string {
+	if len(values) == 0 {
+		return never
+	}
+	marks := make([]string, len(values))
+	for i, v := range values {
+		marks[i] = f.mark(v)
+	}
+	return column + " IN (" + strings.Join(marks, ", ") + ")"
+}
+
+// lowerASCII folds as the databases do.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 // Get returns one letter of any lane with its history, or fault.NotFound.

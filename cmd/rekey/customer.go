@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/rekeyhq/rekey/admin"
@@ -103,20 +102,21 @@ func (w who) find(ctx context.Context, h *app.House) (customer.Customer, error) 
 	var found []customer.Customer
 	err = h.DB.Read(ctx, func(tx *db.Tx) error {
 		found = nil
-		if id, err := strconv.ParseInt(w.Customer, 10, 64); err == nil {
-			one, err := customer.Find(ctx, tx, id)
+		sought := customer.ParseSought(w.Customer)
+		if sought.ID != 0 {
+			one, err := customer.Find(ctx, tx, sought.ID)
 			if err != nil {
 				return noSuch(err, w.Customer)
 			}
 			found = append(found, one)
 			return nil
 		}
-		address, err := customer.ParseAddress(w.Customer)
-		if err != nil {
+		if sought.Address.IsZero() {
+			_, err := customer.ParseAddress(w.Customer)
 			return err
 		}
 		for _, site := range stores.Websites() {
-			one, err := customer.FindByAddress(ctx, tx, site.ID, address)
+			one, err := customer.FindByAddress(ctx, tx, site.ID, sought.Address)
 			if err == nil {
 				found = append(found, one)
 			} else if !isMissing(err) {
