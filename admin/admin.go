@@ -63,6 +63,10 @@ type Service struct {
 	Key    secret.Key // seals second factors
 }
 
+// Stands is the condition for what was issued to an administrator to be worth anything, but for the clock and its own state: on a
+// row with the columns admin_id and generation.
+const Stands = "EXISTS (SELECT 1 FROM admin_standing a WHERE a.id = admin_id AND a.active AND a.session_generation = generation)"
+
 const columns = "id, username, email, name, role, website_id, active, password_hash, session_generation, created_at, last_sign_in_at, totp, passkeys"
 
 func scan(row db.Scanner) (Admin, error) {

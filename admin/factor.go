@@ -245,18 +245,16 @@ func (s *Service) half(ctx context.Context, cookie secret.Text) (who Admin, err 
 		if err != nil {
 			return err
 		}
-		var id, generation int64
-		err = tx.Row(ctx, "SELECT admin_id, generation FROM admin_sessions WHERE secret_hash = $1 AND half AND expires_at > $2",
-			secret.Digest(cookie), db.Micro(now)).Scan(&id, &generation)
+		var id int64
+		err = tx.Row(ctx, "SELECT admin_id FROM admin_sessions WHERE secret_hash = $1 AND half AND expires_at > $2 AND "+Stands,
+			secret.Digest(cookie), db.Micro(now)).Scan(&id)
 		if db.IsNoRows(err) {
 			return ended
 		}
 		if err != nil {
 			return err
 		}
-		if who, err = Find(ctx, tx, id); err == nil && (!who.Active || who.generation != generation) {
-			err = ended
-		}
+		who, err = Find(ctx, tx, id)
 		return err
 	})
 	return who, err

@@ -117,10 +117,10 @@ func (s *Service) Check(ctx context.Context, cookie secret.Text) (Admin, error) 
 		if err != nil {
 			return err
 		}
-		var adminID, generation int64
+		var adminID int64
 		var seen time.Time
-		err = tx.Row(ctx, "SELECT id, admin_id, generation, last_seen_at FROM admin_sessions WHERE secret_hash = $1 AND NOT half AND expires_at > $2",
-			secret.Digest(cookie), db.Micro(now)).Scan(&id, &adminID, &generation, db.IntoTime(&seen))
+		err = tx.Row(ctx, "SELECT id, admin_id, last_seen_at FROM admin_sessions WHERE secret_hash = $1 AND NOT half AND expires_at > $2 AND last_seen_at > $3 AND "+Stands,
+			secret.Digest(cookie), db.Micro(now), db.Micro(now.Add(-snap.Duration(shop.AdminSessionLifetime)))).Scan(&id, &adminID, db.IntoTime(&seen))
 		if db.IsNoRows(err) {
 			return ended
 		}
@@ -130,9 +130,6 @@ func (s *Service) Check(ctx context.Context, cookie secret.Text) (Admin, error) 
 		who, err = scan(tx.Row(ctx, "SELECT "+columns+" FROM admins WHERE id = $1", adminID))
 		if err != nil {
 			return err
-		}
-		if !who.Active || who.generation != generation || !now.Before(seen.Add(snap.Duration(shop.AdminSessionLifetime))) {
-			return ended
 		}
 		who.MustEnrol = !who.SecondFactor && snap.Text(shop.AdminSecondFactor) == shop.SecondFactorRequired
 		if now.Sub(seen) >= min(seenEvery, snap.Duration(shop.AdminSessionLifetime)/4) {

@@ -222,7 +222,7 @@ func (c *call) search(g grid, p *customersPage) ([]*fault.Error, error) {
 		for i, one := range found.Customers {
 			ids[i] = one.ID
 		}
-		tokens, err := token.Counts(ctx, tx, ids)
+		tokens, err := token.CountMany(ctx, tx, ids, time.Time{})
 		if err != nil {
 			return err
 		}

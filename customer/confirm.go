@@ -101,7 +101,7 @@ func (s *Service) Activate(ctx context.Context, permit admin.Permit, email strin
 		return Customer{}, err
 	}
 	v, ok := snap.View(r.viewID)
-	if !ok || !r.usedAt.IsZero() || r.address.canonical != address.canonical || !permit.Covers(r.websiteID) {
+	if !ok || r.address.canonical != address.canonical || !permit.Covers(r.websiteID) {
 		return Customer{}, gone
 	}
 	r.hash = ""
@@ -167,8 +167,8 @@ func waitingLetter(ctx context.Context, tx *db.Tx, v *shop.View, a Address) (mai
 	var id db.ID
 	var viewID int64
 	var expires time.Time
-	err = tx.Row(ctx, `SELECT id, store_view_id, expires_at FROM registrations WHERE website_id = $1 AND email_canon = $2
-		AND used_at IS NULL AND expires_at > $3 ORDER BY id DESC LIMIT 1`, v.Website.ID, a.canonical, db.Micro(now)).
+	err = tx.Row(ctx, `SELECT id, store_view_id, expires_at FROM registrations WHERE website_id = $2 AND email_canon = $3
+		AND `+registrationWaits+" ORDER BY id DESC LIMIT 1", db.Micro(now), v.Website.ID, a.canonical).
 		Scan(&id, &viewID, db.IntoTime(&expires))
 	if db.IsNoRows(err) {
 		return mail.Note{}, nobody()

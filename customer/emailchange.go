@@ -50,24 +50,21 @@ func findEmailChange(ctx context.Context, tx *db.Tx, column string, key any) (Em
 		return EmailChange{}, err
 	}
 	var e EmailChange
-	var owner, generation int64
-	err = tx.Row(ctx, "SELECT id, secret_hash, customer_id, email, email_canon, generation, expires_at FROM email_changes WHERE "+column+` = $1 AND expires_at > $2
-		AND created_at > (SELECT links_cut FROM customer_standing WHERE id = customer_id)`,
-		key, db.Micro(now)).Scan(&e.ID, &e.Digest, &owner, &e.To.typed, &e.To.canonical, &generation, db.IntoTime(&e.ExpiresAt))
+	var owner int64
+	err = tx.Row(ctx, "SELECT id, secret_hash, customer_id, email, email_canon, expires_at FROM email_changes WHERE "+column+" = $2 AND "+emailChangeLives,
+		db.Micro(now), key).Scan(&e.ID, &e.Digest, &owner, &e.To.typed, &e.To.canonical, db.IntoTime(&e.ExpiresAt))
 	if db.IsNoRows(err) {
 		return EmailChange{}, noEmailChange()
 	}
 	if err != nil {
 		return EmailChange{}, err
 	}
-	if e.Customer, err = Find(ctx, tx, owner); err != nil {
-		return EmailChange{}, err
-	}
-	if !e.Customer.Active || e.Customer.LinkGeneration != generation {
-		return EmailChange{}, noEmailChange()
-	}
-	return e, nil
+	e.Customer, err = Find(ctx, tx, owner)
+	return e, err
 }
+
+// emailChangeLives is the condition for a change to work: to be shown and to be made; $1 is now.
+const emailChangeLives = "expires_at > $1 AND " + LinkStands
 
 func noEmailChange() error {
 	return fault.New(fault.NotFound, "not_found", "There is no such change of an address.")
@@ -88,7 +85,14 @@ func MakeEmailChange(ctx context.Context, tx *db.Tx, e EmailChange) error {
 		return err
 	}
 	c := e.Customer
-	n, err := tx.Exec(ctx, `UPDATE customers SET email = $3, email_canon = $4, search = $5, updated_at = $6, confirmed_at = $6,
+	n, err := tx.Exec(ctx, "DELETE FROM email_changes WHERE id = $2 AND "+emailChangeLives, db.Micro(now), e.ID)
+	if err == nil && n == 0 {
+		return noEmailChange() // made, cancelled or cut off since it was read
+	}
+	if err != nil {
+		return err
+	}
+	n, err = tx.Exec(ctx, `UPDATE customers SET email = $3, email_canon = $4, search = $5, updated_at = $6, confirmed_at = $6,
 		link_generation = link_generation + 1, locked_until = NULL WHERE id = $1 AND link_generation = $2 AND active`,
 		c.ID, c.LinkGeneration, e.To.typed, e.To.canonical, searchText(c.Firstname, c.Lastname, e.To.typed), db.Micro(now))
 	switch {
@@ -99,10 +103,7 @@ func MakeEmailChange(ctx context.Context, tx *db.Tx, e EmailChange) error {
 	case n == 0:
 		return noEmailChange()
 	}
-	n, err = tx.Exec(ctx, "DELETE FROM email_changes WHERE customer_id = $1", c.ID)
-	if err == nil && n == 0 {
-		return noEmailChange() // cancelled since it was read
-	}
+	_, err = tx.Exec(ctx, "DELETE FROM email_changes WHERE customer_id = $1", c.ID)
 	return err
 }
 

@@ -102,7 +102,7 @@ func (s *Service) composeRegistration(ctx context.Context, letter mail.Letter) (
 		}
 		return err
 	})
-	if fault.Is(err, fault.NotFound) || err == nil && !r.usedAt.IsZero() {
+	if fault.Is(err, fault.NotFound) {
 		return mail.Content{}, mail.NotNeeded("the registration was finished or has expired")
 	}
 	if err != nil {

@@ -196,11 +196,15 @@ type registration struct {
 	firstname, lastname string
 	hash                string
 	browser             []byte
-	usedAt              time.Time
 	said                Changes
 }
 
-// findRegistration reads one that has not expired, by "id" or "secret_hash". Errors: fault NotFound.
+// registrationWaits is the condition for a registration to be finished, and for its link to be shown; $1 is now. A cut of the
+// website's links ends it too: it holds a password, and its link was mailed.
+const registrationWaits = `used_at IS NULL AND expires_at > $1
+	AND created_at > COALESCE((SELECT links FROM cutoffs WHERE cutoffs.website_id = registrations.website_id), 0)`
+
+// findRegistration reads one that waits, by "id" or "secret_hash". Errors: fault NotFound.
 func findRegistration(ctx context.Context, tx *db.Tx, column string, key any) (registration, error) {
 	now, err := tx.Now(ctx)
 	if err != nil {
@@ -208,9 +212,9 @@ func findRegistration(ctx context.Context, tx *db.Tx, column string, key any) (r
 	}
 	var r registration
 	var said string
-	err = tx.Row(ctx, `SELECT id, secret_hash, website_id, store_view_id, email, email_canon, firstname, lastname, password_hash, browser_hash, used_at, said
-		FROM registrations WHERE `+column+` = $1 AND expires_at > $2`, key, db.Micro(now)).Scan(&r.id, &r.digest, &r.websiteID, &r.viewID,
-		&r.address.typed, &r.address.canonical, &r.firstname, &r.lastname, &r.hash, &r.browser, db.IntoTime(&r.usedAt), &said)
+	err = tx.Row(ctx, `SELECT id, secret_hash, website_id, store_view_id, email, email_canon, firstname, lastname, password_hash, browser_hash, said
+		FROM registrations WHERE `+column+` = $2 AND `+registrationWaits, db.Micro(now), key).Scan(&r.id, &r.digest, &r.websiteID, &r.viewID,
+		&r.address.typed, &r.address.canonical, &r.firstname, &r.lastname, &r.hash, &r.browser, &said)
 	if db.IsNoRows(err) {
 		return registration{}, fault.New(fault.NotFound, "not_found", "There is no such registration.")
 	}
@@ -263,7 +267,7 @@ func (s *Service) pending(ctx context.Context, tx *db.Tx, v *shop.View, link sec
 		return registration{}, gone
 	}
 	r, err := s.linked(ctx, tx, link)
-	if fault.Is(err, fault.NotFound) || err == nil && (r.websiteID != v.Website.ID || !r.usedAt.IsZero()) {
+	if fault.Is(err, fault.NotFound) || err == nil && r.websiteID != v.Website.ID {
 		return registration{}, gone
 	}
 	return r, err
@@ -300,7 +304,7 @@ func (s *Service) finish(ctx context.Context, v *shop.View, r registration, by a
 		if err != nil {
 			return err
 		}
-		n, err := tx.Exec(ctx, "UPDATE registrations SET used_at = $2 WHERE id = $1 AND used_at IS NULL", r.id, db.Micro(now))
+		n, err := tx.Exec(ctx, "UPDATE registrations SET used_at = $1 WHERE id = $2 AND "+registrationWaits, db.Micro(now), r.id)
 		if err != nil {
 			return err
 		}

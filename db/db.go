@@ -40,6 +40,9 @@ const (
 type Options struct {
 	// Clock replaces the engine's clock; tests move time with it.
 	Clock func() time.Time
+	// Before is told of every statement of a transaction, and of its COMMIT, before it runs; its error becomes theirs. Tests look
+	// at what runs with it, and break it.
+	Before func(query string, args []any) error
 	// NoMigrate leaves the schema alone; Open then fails if it is not the one that this program knows.
 	NoMigrate bool
 	// MaxConns bounds the connections to PostgreSQL and the readers of SQLite; 0 means a default.
@@ -52,6 +55,7 @@ type DB struct {
 	write  *sql.DB
 	read   *sql.DB
 	clock  func() time.Time
+	before func(query string, args []any) error
 	path   string     // of the SQLite file, else ""
 	group  *group     // SQLite's writer, else nil
 	guests *fair.Gate // connections that visitors of websites may hold
@@ -63,7 +67,7 @@ type DB struct {
 // Open opens "sqlite:PATH" or "postgres://…", checks that it is durable, and brings the schema up to date unless
 // o.NoMigrate. Several nodes may do so at once.
 func Open(ctx context.Context, rawURL string, o Options) (*DB, error) {
-	d := &DB{clock: o.Clock}
+	d := &DB{clock: o.Clock, before: o.Before}
 	var err error
 	switch {
 	case strings.HasPrefix(rawURL, "sqlite:"):

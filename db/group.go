@@ -168,7 +168,7 @@ func (g *group) run(batch []*job) error {
 	if kept == 0 {
 		return nil
 	}
-	if err := t.Commit(); err != nil {
+	if err := g.db.commit(t); err != nil {
 		return g.db.name(err)
 	}
 	return nil

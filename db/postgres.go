@@ -130,7 +130,7 @@ func (d *DB) writeOnce(ctx context.Context, f func(*Tx) error) error {
 	defer conn.Close()
 	defer t.Rollback() // after a commit it does nothing
 	if err = newTx(ctx, d, t).run(f); err == nil {
-		err = t.Commit()
+		err = d.commit(t)
 	}
 	if isReadOnly(err) {
 		t.Rollback() // its error would be the same one

@@ -38,6 +38,9 @@ func (t *Tx) run(f func(*Tx) error) error {
 
 // Exec runs a statement and tells how many rows it touched.
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (affected int64, err error) {
+	if err := t.db.ask(query, args); err != nil {
+		return 0, err
+	}
 	r, err := t.tx.ExecContext(t.statement(ctx), query, args...)
 	if err != nil {
 		return 0, err
@@ -46,13 +49,40 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (affected int6
 }
 
 // Row runs a query that gives at most one row; Scan's error is sql.ErrNoRows when there is none.
-func (t *Tx) Row(ctx context.Context, query string, args ...any) *sql.Row {
+func (t *Tx) Row(ctx context.Context, query string, args ...any) Scanner {
+	if err := t.db.ask(query, args); err != nil {
+		return failed{err}
+	}
 	return t.tx.QueryRowContext(t.statement(ctx), query, args...)
 }
 
 // Query runs a query; hand its result to Collect.
 func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if err := t.db.ask(query, args); err != nil {
+		return nil, err
+	}
 	return t.tx.QueryContext(t.statement(ctx), query, args...)
+}
+
+// failed is a row that could not be asked for.
+type failed struct{ err error }
+
+func (f failed) Scan(...any) error { return f.err }
+
+// ask tells Options.Before of a statement.
+func (d *DB) ask(query string, args []any) error {
+	if d.before == nil {
+		return nil
+	}
+	return d.before(query, args)
+}
+
+// commit makes a transaction durable.
+func (d *DB) commit(t *sql.Tx) error {
+	if err := d.ask("COMMIT", nil); err != nil {
+		return err
+	}
+	return t.Commit()
 }
 
 // statement bounds the context of a statement by its transaction. On SQLite it takes cancellation away: an interrupted

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/secret"
@@ -58,7 +59,7 @@ func proven(ctx context.Context, tx *db.Tx, who Signed, how string) error {
 }
 
 // freshly is the condition for a session to have shown a moment ago who sits there; $1 the session, $2 the moment since when it counts.
-const freshly = "id = $1 AND generation = (SELECT session_generation FROM customer_standing WHERE id = customer_id) AND "
+const freshly = "id = $1 AND " + customer.SessionStands + " AND "
 
 func unproven() error {
 	return fault.New(fault.Forbidden, "signin.unproven", "Confirm first that it is you.")

@@ -2,8 +2,8 @@ package signin
 
 import (
 	"context"
+	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/rekeyhq/rekey/audit"
@@ -100,10 +100,12 @@ func begin(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, ho
 	return opened, audit.Record(ctx, tx, e)
 }
 
-// live is the condition for a session to be worth anything; s is the session, c its customer_standing.
-const live = "s.generation = c.session_generation AND s.created_at > c.sessions_cut AND c.active AND s.expires_at > $1 AND s.last_seen_at > $2"
+// live is the condition for a session to be worth anything; $1 is now, $2 the moment since when it must have been seen.
+const live = customer.SessionStands + " AND " + inTime
 
-const columns = "s.id, s.customer_id, s.store_view_id, s.created_at, s.last_seen_at, s.expires_at, s.place, s.browser, s.password_proven_at, s.passkey_proven_at"
+const inTime = "expires_at > $1 AND last_seen_at > $2"
+
+const columns = "id, customer_id, store_view_id, created_at, last_seen_at, expires_at, place, browser, password_proven_at, passkey_proven_at"
 
 func scan(row db.Scanner) (Session, error) {
 	var s Session
@@ -112,11 +114,27 @@ func scan(row db.Scanner) (Session, error) {
 	return s, err
 }
 
+func signedOut() error { return fault.New(fault.Unauthenticated, "signin.required", "Please sign in.") }
+
+// Still refuses, in the transaction of what it is for, a session that was ended since it was checked: what is given out for it must
+// not outlive it. Errors: fault Unauthenticated.
+func Still(ctx context.Context, tx *db.Tx, who Signed) error {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return err
+	}
+	var one int
+	err = tx.Row(ctx, "SELECT 1 FROM sessions WHERE id = $3 AND "+live, db.Micro(now), int64(0), who.Session.ID).Scan(&one)
+	if db.IsNoRows(err) {
+		return signedOut()
+	}
+	return err
+}
+
 // Check returns who a cookie stands for. A cookie of another website stands for nobody. Errors: fault Unauthenticated.
 func (s *Service) Check(ctx context.Context, v *shop.View, cookie secret.Text) (Signed, error) {
-	ended := fault.New(fault.Unauthenticated, "signin.required", "Please sign in.")
 	if !secret.WellFormed(cookie) {
-		return Signed{}, ended
+		return Signed{}, signedOut()
 	}
 	var who Signed
 	var touch time.Time
@@ -125,14 +143,19 @@ func (s *Service) Check(ctx context.Context, v *shop.View, cookie secret.Text) (
 		if err != nil {
 			return err
 		}
-		who.Session, err = scan(tx.Row(ctx, `SELECT `+columns+` FROM sessions s JOIN customer_standing c ON c.id = s.customer_id
-			WHERE `+live+` AND s.secret_hash = $3 AND c.website_id = $4`, db.Micro(now),
-			db.Micro(now.Add(-v.Duration(shop.SessionIdle))), secret.Digest(cookie), v.Website.ID))
+		who.Session, err = scan(tx.Row(ctx, "SELECT "+columns+" FROM sessions WHERE secret_hash = $3 AND "+live, db.Micro(now),
+			db.Micro(now.Add(-v.Duration(shop.SessionIdle))), secret.Digest(cookie)))
 		if db.IsNoRows(err) {
-			return ended
+			return signedOut()
 		}
 		if err != nil {
 			return err
+		}
+		if who.Customer, err = customer.Find(ctx, tx, who.Session.CustomerID); err != nil {
+			return err
+		}
+		if who.Customer.WebsiteID != v.WebsiteID {
+			return signedOut()
 		}
 		who.Session.Current = true
 		since := now.Add(-ProofLife)
@@ -141,11 +164,13 @@ func (s *Service) Check(ctx context.Context, v *shop.View, cookie secret.Text) (
 		if now.Sub(who.Session.LastSeenAt) >= min(seenEvery, v.Duration(shop.SessionIdle)/4) {
 			touch = now
 		}
-		who.Customer, err = customer.Find(ctx, tx, who.Session.CustomerID)
-		return err
+		return nil
 	})
-	if err != nil || touch.IsZero() {
-		return who, err
+	if err != nil {
+		return Signed{}, err
+	}
+	if touch.IsZero() {
+		return who, nil
 	}
 	return who, s.DB.Write(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, "UPDATE sessions SET last_seen_at = $2 WHERE id = $1", who.Session.ID, db.Micro(touch))
@@ -232,8 +257,7 @@ func Count(ctx context.Context, tx *db.Tx, customerID int64) (n int64, err error
 	if err != nil {
 		return 0, err
 	}
-	err = tx.Row(ctx, `SELECT COUNT(*) FROM sessions s JOIN customer_standing c ON c.id = s.customer_id
-		WHERE `+live+` AND s.customer_id = $3`, db.Micro(now), int64(0), customerID).Scan(&n)
+	err = tx.Row(ctx, "SELECT COUNT(*) FROM sessions WHERE customer_id = $3 AND "+live, db.Micro(now), int64(0), customerID).Scan(&n)
 	return n, err
 }
 
@@ -246,10 +270,10 @@ func CountMany(ctx context.Context, tx *db.Tx, ids []int64, cut time.Time) (map[
 	}
 	alive := live
 	if !cut.IsZero() {
-		alive = strings.Replace(live, "s.created_at > c.sessions_cut", "s.created_at <= "+strconv.FormatInt(cut.UnixMicro(), 10), 1)
+		alive = fmt.Sprintf("%s AND created_at <= %d AND %s", customer.SessionAgrees, cut.UnixMicro(), inTime)
 	}
-	return db.Counts(tx.Query(ctx, "SELECT s.customer_id, COUNT(*) FROM sessions s JOIN customer_standing c ON c.id = s.customer_id WHERE "+alive+
-		" AND s.customer_id IN ("+db.Marks(3, len(ids))+") GROUP BY s.customer_id", append([]any{db.Micro(now), int64(0)}, db.Args(ids)...)...))
+	return db.Counts(tx.Query(ctx, "SELECT customer_id, COUNT(*) FROM sessions WHERE "+alive+
+		" AND customer_id IN ("+db.Marks(3, len(ids))+") GROUP BY customer_id", append([]any{db.Micro(now), int64(0)}, db.Args(ids)...)...))
 }
 
 // List returns the living sessions of a customer, the one in use last first. current is the one that asks, if any.
@@ -258,8 +282,7 @@ func List(ctx context.Context, tx *db.Tx, customerID int64, current db.ID) ([]Se
 	if err != nil {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, `SELECT `+columns+` FROM sessions s JOIN customer_standing c ON c.id = s.customer_id
-		WHERE `+live+` AND s.customer_id = $3 ORDER BY s.last_seen_at DESC, s.id`, db.Micro(now), int64(0), customerID)
+	rows, err := tx.Query(ctx, "SELECT "+columns+" FROM sessions WHERE customer_id = $3 AND "+live+" ORDER BY last_seen_at DESC, id", db.Micro(now), int64(0), customerID)
 	all, err := db.Collect(rows, err, scan)
 	for i := range all {
 		all[i].Current = all[i].ID == current

@@ -196,9 +196,8 @@ func Clients(ctx context.Context, tx *db.Tx, permit admin.Permit) ([]Client, err
 	if err != nil {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, "SELECT "+clientColumns+", (SELECT COUNT(DISTINCT t.customer_id) FROM tokens t JOIN customer_standing s ON s.id = t.customer_id"+
-		` WHERE t.client_id = c.id AND t.generation = s.token_generation AND t.created_at > s.tokens_cut AND s.active AND t.revoked_at IS NULL
-		AND t.expires_at > $1), (SELECT MAX(t.last_used_at) FROM tokens t WHERE t.client_id = c.id)
+	rows, err := tx.Query(ctx, "SELECT "+clientColumns+", (SELECT COUNT(DISTINCT customer_id) FROM tokens WHERE client_id = c.id AND "+live+`),
+		(SELECT MAX(t.last_used_at) FROM tokens t WHERE t.client_id = c.id)
 		FROM oauth2_clients c ORDER BY c.website_id, c.name, c.id`, db.Micro(now))
 	all, err := db.Collect(rows, err, func(row db.Scanner) (Client, error) {
 		var n int64

@@ -171,8 +171,8 @@ func Integrations(ctx context.Context, tx *db.Tx) ([]Integration, error) {
 		return nil, err
 	}
 	type held struct{ integration, customers int64 }
-	rows, err = tx.Query(ctx, "SELECT t.integration_id, COUNT(DISTINCT t.customer_id)"+from+" WHERE "+live+
-		" AND t.integration_id IS NOT NULL GROUP BY t.integration_id", db.Micro(now))
+	rows, err = tx.Query(ctx, "SELECT integration_id, COUNT(DISTINCT customer_id) FROM tokens WHERE "+live+
+		" AND integration_id IS NOT NULL GROUP BY integration_id", db.Micro(now))
 	counts, err := db.Collect(rows, err, func(row db.Scanner) (held, error) {
 		var h held
 		err := row.Scan(&h.integration, &h.customers)

@@ -2,7 +2,6 @@ package token
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -17,33 +16,8 @@ func Count(ctx context.Context, tx *db.Tx, customerID int64) (n int64, err error
 	if err != nil {
 		return 0, err
 	}
-	err = tx.Row(ctx, "SELECT COUNT(*)"+from+" WHERE "+live+" AND t.customer_id = $2", db.Micro(now), customerID).Scan(&n)
+	err = tx.Row(ctx, "SELECT COUNT(*) FROM tokens WHERE customer_id = $2 AND "+live, db.Micro(now), customerID).Scan(&n)
 	return n, err
-}
-
-// Counts is Count for the customers of one page of a list.
-func Counts(ctx context.Context, tx *db.Tx, customerIDs []int64) (map[int64]int64, error) {
-	counts := make(map[int64]int64, len(customerIDs))
-	if len(customerIDs) == 0 {
-		return counts, nil
-	}
-	now, err := tx.Now(ctx)
-	if err != nil {
-		return nil, err
-	}
-	args, marks := []any{db.Micro(now)}, make([]string, len(customerIDs))
-	for i, id := range customerIDs {
-		args = append(args, id)
-		marks[i] = "$" + strconv.Itoa(i+2)
-	}
-	rows, err := tx.Query(ctx, "SELECT t.customer_id, COUNT(*)"+from+" WHERE "+live+" AND t.customer_id IN ("+strings.Join(marks, ",")+") GROUP BY t.customer_id", args...)
-	_, err = db.Collect(rows, err, func(row db.Scanner) (int64, error) {
-		var id, n int64
-		err := row.Scan(&id, &n)
-		counts[id] = n
-		return n, err
-	})
-	return counts, err
 }
 
 // ListOf returns the living tokens of a customer, newest first.
@@ -52,8 +26,8 @@ func ListOf(ctx context.Context, tx *db.Tx, customerID int64) ([]Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, "SELECT t.id, t.kind, t.customer_id, t.integration_id, t.holder, t.created_at, t.expires_at, t.last_used_at, t.place, t.family"+
-		from+" WHERE "+live+" AND t.customer_id = $2 ORDER BY t.id DESC", db.Micro(now), customerID)
+	rows, err := tx.Query(ctx, `SELECT id, kind, customer_id, integration_id, holder, created_at, expires_at, last_used_at, place, family
+		FROM tokens WHERE customer_id = $2 AND `+live+" ORDER BY id DESC", db.Micro(now), customerID)
 	return db.Collect(rows, err, func(row db.Scanner) (Token, error) {
 		var t Token
 		err := row.Scan(&t.ID, &t.Kind, &t.CustomerID, db.IntoInt(&t.IntegrationID), &t.Holder, db.IntoTime(&t.CreatedAt),
@@ -66,20 +40,19 @@ func ListOf(ctx context.Context, tx *db.Tx, customerID int64) ([]Token, error) {
 func HeldBy(clientID int64, now time.Time) customer.Predicate {
 	which := ""
 	if clientID != 0 {
-		which = " AND h.client_id = " + strconv.FormatInt(clientID, 10)
+		which = " AND client_id = " + strconv.FormatInt(clientID, 10)
 	}
-	return customer.Predicate(fmt.Sprintf(
-		"EXISTS (SELECT 1 FROM token_holders h WHERE h.customer_id = customers.id AND (h.expires_at IS NULL OR h.expires_at > %d)%s)",
-		now.UnixMicro(), which))
+	// The condition goes into a search of customers, whose arguments are its own.
+	alive := strings.ReplaceAll(live, "$1", strconv.FormatInt(now.UnixMicro(), 10))
+	return customer.Predicate("EXISTS (SELECT 1 FROM tokens WHERE customer_id = customers.id" + which + " AND " + alive + ")")
 }
 
 // Holders narrows a customer search to those who have living tokens, or to those who have none.
 func Holders(have bool, now time.Time) customer.Predicate {
-	p := fmt.Sprintf("EXISTS (SELECT 1 FROM token_holders h WHERE h.customer_id = customers.id AND (h.expires_at IS NULL OR h.expires_at > %d))", now.UnixMicro())
-	if !have {
-		p = "NOT " + p
+	if have {
+		return HeldBy(0, now)
 	}
-	return customer.Predicate(p)
+	return "NOT " + HeldBy(0, now)
 }
 
 // Connection is what a person connected once: one token, or those that an app was given together.

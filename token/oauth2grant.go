@@ -38,6 +38,9 @@ func (s *OAuth2) Allow(ctx context.Context, v *shop.View, who signin.Signed, id 
 		if !a.Fresh(who.Session) || who.Customer.WebsiteID != v.WebsiteID {
 			return fault.New(fault.Unauthenticated, "signin.required", "Please sign in.")
 		}
+		if err := signin.Still(ctx, tx, who); err != nil {
+			return err
+		}
 		kept := asked{View: v.ID, Redirect: a.asked.Redirect, Challenge: a.asked.Challenge, Nonce: a.asked.Nonce, Signed: who.Session.CreatedAt.Unix()}
 		c := who.Customer
 		_, code, err := Put(ctx, tx, New{Kind: OAuthCode, CustomerID: c.ID, ClientID: a.Client.ID, Family: db.NewID(), Scope: a.bearer.Scope,
@@ -105,9 +108,8 @@ func (s *OAuth2) read(ctx context.Context, tx *db.Tx, given secret.Text, kind st
 	if r.now, err = tx.Now(ctx); err != nil {
 		return r, err
 	}
-	err = tx.Row(ctx, `SELECT t.id, t.customer_id, t.client_id, t.family, t.scope, t.data, t.generation, t.expires_at, t.revoked_at,
-		t.generation = c.token_generation AND t.created_at > c.tokens_cut AND c.active FROM tokens t JOIN customer_standing c ON c.id = t.customer_id
-		WHERE t.secret_hash = $1 AND t.kind = $2`, secret.Digest(given), kind).Scan(&r.TokenID, &r.CustomerID, &r.ClientID, &r.Family,
+	err = tx.Row(ctx, `SELECT id, customer_id, client_id, family, scope, data, generation, expires_at, revoked_at, `+customer.TokenStands+`
+		FROM tokens WHERE secret_hash = $1 AND kind = $2`, secret.Digest(given), kind).Scan(&r.TokenID, &r.CustomerID, &r.ClientID, &r.Family,
 		&r.Scope, &r.Data, &r.Generation, db.IntoTime(&r.ExpiresAt), db.IntoTime(&r.spent), &r.active)
 	if err != nil {
 		return r, err
@@ -148,8 +150,13 @@ func (s *OAuth2) spend(ctx context.Context, v *shop.View, c Client, given secret
 			if err != nil {
 				return err
 			}
-			if !first { // another node was faster: read again what it did
-				if r, err = s.read(ctx, tx, given, kind); err != nil {
+			if !first { // another node was faster, or it ended just now: read again
+				r, err = s.read(ctx, tx, given, kind)
+				if db.IsNoRows(err) || err == nil && r.spent.IsZero() {
+					refusal = invalidGrant()
+					return nil
+				}
+				if err != nil {
 					return err
 				}
 			}
@@ -180,7 +187,7 @@ func spendOnce(ctx context.Context, tx *db.Tx, r row, kind string) (first bool, 
 	if kind == OAuthCode {
 		keep = r.now.Add(refreshLife)
 	}
-	n, err := tx.Exec(ctx, "UPDATE tokens SET revoked_at = $2, expires_at = $3 WHERE id = $1 AND revoked_at IS NULL", r.TokenID, db.Micro(r.now), db.Micro(keep))
+	n, err := tx.Exec(ctx, "UPDATE tokens SET revoked_at = $1, expires_at = $3 WHERE id = $2 AND "+live, db.Micro(r.now), r.TokenID, db.Micro(keep))
 	return n == 1, err
 }
 

@@ -102,9 +102,9 @@ func ConnectedApps(ctx context.Context, tx *db.Tx, customerID int64) ([]Connecte
 	if err != nil {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, `SELECT o.id, o.name, MIN(f.created_at) FROM tokens t JOIN customer_standing c ON c.id = t.customer_id
-		JOIN oauth2_clients o ON o.id = t.client_id JOIN tokens f ON f.family = t.family
-		WHERE `+live+" AND t.customer_id = $2 GROUP BY o.id, o.name ORDER BY o.name, o.id", db.Micro(now), customerID)
+	rows, err := tx.Query(ctx, `SELECT o.id, o.name, MIN(f.created_at) FROM oauth2_clients o
+		JOIN (SELECT client_id, family FROM tokens WHERE customer_id = $2 AND `+live+`) t ON t.client_id = o.id JOIN tokens f ON f.family = t.family
+		GROUP BY o.id, o.name ORDER BY o.name, o.id`, db.Micro(now), customerID)
 	return db.Collect(rows, err, func(row db.Scanner) (Connected, error) {
 		var a Connected
 		err := row.Scan(&a.ID, &a.Name, db.IntoTime(&a.Since))

@@ -81,7 +81,7 @@ func (s *Service) RevokeOne(ctx context.Context, permit admin.Permit, customerID
 		}
 		var family db.ID
 		var holder string
-		err = tx.Row(ctx, "SELECT t.family, t.holder"+from+" WHERE "+live+" AND t.customer_id = $2 AND t.id = $3", db.Micro(now), c.ID, id).
+		err = tx.Row(ctx, "SELECT family, holder FROM tokens WHERE customer_id = $2 AND id = $3 AND "+live, db.Micro(now), c.ID, id).
 			Scan(&family, &holder)
 		if db.IsNoRows(err) {
 			return fault.New(fault.NotFound, "not_found", "There is no such token.")

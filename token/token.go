@@ -11,6 +11,7 @@ package token
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -154,17 +155,15 @@ func Issue(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, ho
 		CustomerID: c.ID, Subject: holder, WebsiteID: c.WebsiteID, Origin: o})
 }
 
-// live is the condition for a customer's token to be worth anything; t is the token, c its customer_standing, $1 now.
-const live = "t.generation = c.token_generation AND t.created_at > c.tokens_cut AND c.active AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $1)"
+// live is the condition for a customer's token to be worth anything; $1 is now.
+const live = customer.TokenStands + " AND " + unspent
 
-const from = " FROM tokens t JOIN customer_standing c ON c.id = t.customer_id"
+const unspent = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1)"
 
-// check finds any living token by its secret: one indexed read, joined with the standing of whom it speaks for.
-const check = `SELECT t.id, t.kind, t.customer_id, c.website_id, t.admin_id, t.integration_id, t.client_id, t.family, t.scope, t.last_used_at,
-	t.data, t.generation, t.expires_at FROM tokens t LEFT JOIN customer_standing c ON c.id = t.customer_id LEFT JOIN admin_standing a ON a.id = t.admin_id
-	WHERE t.secret_hash = $2 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $1)
-	AND (t.customer_id IS NULL OR (t.generation = c.token_generation AND t.created_at > c.tokens_cut AND c.active))
-	AND (t.admin_id IS NULL OR (t.generation = a.session_generation AND a.active))`
+// check finds any living token by its secret: one indexed read, and one of the standing of whom it speaks for.
+const check = `SELECT id, kind, customer_id, (SELECT website_id FROM customer_standing WHERE id = customer_id), admin_id, integration_id, client_id,
+	family, scope, last_used_at, data, generation, expires_at FROM tokens WHERE secret_hash = $2 AND ` + unspent + `
+	AND (customer_id IS NULL OR ` + customer.TokenStands + `) AND (admin_id IS NULL OR ` + admin.Stands + `)`
 
 func dead() error {
 	return fault.New(fault.Unauthenticated, "token.dead", "The token is unknown, has expired or was revoked.")
@@ -275,38 +274,45 @@ func (s *Service) RevokeOwn(ctx context.Context, b Bearer, o audit.Origin) (n in
 // RevokeAll ends every token of a customer in the caller's transaction, and tells how many were alive. Apps that want to
 // be told of it will be.
 func RevokeAll(ctx context.Context, tx *db.Tx, customerID int64) (n int64, err error) {
+	n, _, err = revokeAll(ctx, tx, customerID)
+	return n, err
+}
+
+func revokeAll(ctx context.Context, tx *db.Tx, customerID int64) (n, generation int64, err error) {
 	if n, err = Count(ctx, tx, customerID); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	generation, err := customer.EndTokens(ctx, tx, customerID)
-	if err != nil {
-		return 0, err
+	if generation, err = customer.EndTokens(ctx, tx, customerID); err != nil {
+		return 0, 0, err
 	}
-	return n, QueueLogouts(ctx, tx, customerID, generation-1)
+	return n, generation, QueueLogouts(ctx, tx, customerID, generation-1)
 }
 
 // CountMany is Count for many customers. With cut, those that a cut of their whole website at
 // that moment has just ended.
 func CountMany(ctx context.Context, tx *db.Tx, ids []int64, cut time.Time) (map[int64]int64, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
 	now, err := tx.Now(ctx)
 	if err != nil {
 		return nil, err
 	}
 	alive := live
 	if !cut.IsZero() {
-		alive = strings.Replace(live, "t.created_at > c.tokens_cut", "t.created_at <= "+strconv.FormatInt(cut.UnixMicro(), 10), 1)
+		alive = fmt.Sprintf("%s AND created_at <= %d AND %s", customer.TokenAgrees, cut.UnixMicro(), unspent)
 	}
-	return db.Counts(tx.Query(ctx, "SELECT t.customer_id, COUNT(*)"+from+" WHERE "+alive+
-		" AND t.customer_id IN ("+db.Marks(2, len(ids))+") GROUP BY t.customer_id", append([]any{db.Micro(now)}, db.Args(ids)...)...))
+	return db.Counts(tx.Query(ctx, "SELECT customer_id, COUNT(*) FROM tokens WHERE "+alive+
+		" AND customer_id IN ("+db.Marks(2, len(ids))+") GROUP BY customer_id", append([]any{db.Micro(now)}, db.Args(ids)...)...))
 }
 
 // KeepOnly ends every token of a customer but the given one, which is moved under the new generation.
 func KeepOnly(ctx context.Context, tx *db.Tx, b Bearer) (n int64, err error) {
-	if n, err = RevokeAll(ctx, tx, b.CustomerID); err != nil {
+	n, generation, err := revokeAll(ctx, tx, b.CustomerID)
+	if err != nil {
 		return 0, err
 	}
-	kept, err := tx.Exec(ctx, `UPDATE tokens SET generation = generation + 1 WHERE id = $1 AND customer_id = $2
-		AND generation + 1 = (SELECT token_generation FROM customer_standing WHERE id = $2)`, b.TokenID, b.CustomerID)
+	kept, err := tx.Exec(ctx, "UPDATE tokens SET generation = $3 WHERE id = $1 AND customer_id = $2 AND generation = $3 - 1", b.TokenID, b.CustomerID, generation)
 	return max(0, n-kept), err
 }
 

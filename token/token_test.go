@@ -93,7 +93,7 @@ func TestTokensExpireAndAreCountedAndListed(t *testing.T) {
 		look := func(want int64) {
 			t.Helper()
 			h.Read(func(ctx context.Context, tx *db.Tx) error {
-				counts, err := token.Counts(ctx, tx, []int64{c.ID, none.ID})
+				counts, err := token.CountMany(ctx, tx, []int64{c.ID, none.ID}, time.Time{})
 				if err != nil {
 					return err
 				}
