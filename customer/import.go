@@ -154,10 +154,8 @@ func rowOf(snap *shop.Snapshot, at map[string]int, record []string) (New, error)
 	if err := checkName(n.Firstname, n.Lastname); err != nil {
 		return New{}, err
 	}
-	if n.Hash != "" {
-		if err := secret.Known(n.Hash); err != nil {
-			return New{}, err
-		}
+	if n.Hash, err = secret.Accept(n.Hash); err != nil {
+		return New{}, err
 	}
 	if text := get("id"); text != "" {
 		if n.ID, err = strconv.ParseInt(text, 10, 64); err != nil || n.ID < 1 {

@@ -3,85 +3,116 @@ package secret
 import (
 	"crypto/md5"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/argon2"
 )
 
-// Adobe Commerce stores HASH:SALT:VERSION[:VERSION…], versions oldest first; each version's function takes the hex
-// result of the one before it. Customers who come from there keep their passwords; signing in replaces the form.
+// maxSteps is how long a chain of versions may be: no released version makes longer ones.
+const maxSteps = 4
+
+// commerceStep is one function of a chain: it takes the hex result of the one before it.
+type commerceStep struct {
+	bytes       int64 // of its result
+	passes, kib int64 // of Argon2id
+	run         func(current, salt string) []byte
+}
+
+func sumMD5(text string) []byte    { s := md5.Sum([]byte(text)); return s[:] }
+func sumSHA256(text string) []byte { s := sha256.Sum256([]byte(text)); return s[:] }
+
+// Adobe Commerce stores HASH:SALT:VERSION[:VERSION…], versions oldest first. Customers who come from there keep their passwords;
+// signing in replaces the form.
 //
 //	0                           md5(salt + current)
 //	1                           sha256(salt + current)
 //	2                           Argon2id, 2 passes, 64 MiB, 32 bytes
 //	3_<bytes>_<passes>_<memory> Argon2id with its parameters, memory in bytes
-type commerceHash struct {
-	sum, salt string
-	steps     []func(current string) string
-}
-
-var errCommerce = errors.New("unknown password hash: want an Argon2id PHC string, a crypt string, or HASH:SALT:VERSION as Adobe Commerce stores it")
-
-func parseCommerce(stored string) (commerceHash, error) {
+//
+// Magento 1 and the shops that came of it store HASH:SALT alone. Others store the same with the salt behind the password; a hash
+// does not say which of the two it is, so both are tried.
+func readCommerce(stored string) (reading, error) {
 	part := strings.SplitN(stored, ":", 3)
-	if len(part) != 3 || part[0] == "" || part[1] == "" || len(stored) > 512 {
-		return commerceHash{}, errCommerce
+	if len(part) == 1 {
+		return reading{}, errUnknown
 	}
-	if _, err := hex.DecodeString(part[0]); err != nil {
-		return commerceHash{}, errCommerce
+	sum, err := hex.DecodeString(part[0])
+	if err != nil || len(part[1]) > maxSalt {
+		return reading{}, errDamaged
 	}
-	h := commerceHash{sum: part[0], salt: part[1]}
-	versions := strings.Split(part[2], ":")
-	if len(versions) > 4 { // no released version makes longer chains, and each step costs
-		return commerceHash{}, errCommerce
+	salt, versions := part[1], ""
+	if len(part) == 3 {
+		versions = part[2]
+	} else if plain := map[int]string{md5.Size: "0", sha256.Size: "1"}[len(sum)]; plain != "" && salt != "" {
+		versions = plain
+	} else {
+		return reading{}, errDamaged
 	}
-	for _, v := range versions {
-		step, err := commerceStep(v, h.salt)
+	var chain []commerceStep
+	asks := map[string]int64{memoryKiB: 0, passes: 0, traversed: 0}
+	for _, version := range strings.Split(versions, ":") {
+		step, err := readStep(version)
 		if err != nil {
-			return commerceHash{}, err
+			return reading{}, err
 		}
-		h.steps = append(h.steps, step)
+		if step.passes > 0 && salt == "" {
+			return reading{}, errDamaged
+		}
+		asks[memoryKiB] = max(asks[memoryKiB], step.kib)
+		asks[passes] += step.passes
+		asks[traversed] += step.kib * min(step.passes, maxMemory)
+		chain = append(chain, step)
 	}
-	return h, nil
+	asks[steps] = int64(len(chain))
+	if int64(len(sum)) != chain[len(chain)-1].bytes {
+		return reading{}, errDamaged
+	}
+	turned := len(part) == 2
+	return reading{asks: asks, match: func(password Text) bool {
+		if turned && same(chain[0].run(salt, password.Reveal()), sum) {
+			return true
+		}
+		current := password.Reveal()
+		var got []byte
+		for _, step := range chain {
+			got = step.run(current, salt)
+			current = hex.EncodeToString(got)
+		}
+		return same(got, sum)
+	}}, nil
 }
 
-func commerceStep(version, salt string) (func(string) string, error) {
-	argon := func(length, passes, kib uint32) func(string) string {
-		return func(current string) string {
-			return hex.EncodeToString(argon2.IDKey([]byte(current), commerceSalt(salt), passes, kib, 1, length))
+func readStep(version string) (commerceStep, error) {
+	argon := func(bytes, passes, kib int64) commerceStep {
+		return commerceStep{bytes, passes, kib, func(current, salt string) []byte {
+			return argon2.IDKey([]byte(current), commerceSalt(salt), uint32(passes), uint32(kib), 1, uint32(bytes))
+		}}
+	}
+	switch version {
+	case "0":
+		return commerceStep{bytes: md5.Size, run: func(c, salt string) []byte { return sumMD5(salt + c) }}, nil
+	case "1":
+		return commerceStep{bytes: sha256.Size, run: func(c, salt string) []byte { return sumSHA256(salt + c) }}, nil
+	case "2":
+		return argon(sha256.Size, 2, 64*1024), nil
+	}
+	field := strings.Split(version, "_")
+	if len(field) != 4 || field[0] != "3" {
+		return commerceStep{}, fmt.Errorf("it is of a version that is not read (%.20q)", version)
+	}
+	var n [3]int64
+	for i, text := range field[1:] {
+		var err error
+		if n[i], err = decimal(text); err != nil {
+			return commerceStep{}, err
 		}
 	}
-	switch {
-	case version == "0":
-		return func(c string) string { s := md5.Sum([]byte(salt + c)); return hex.EncodeToString(s[:]) }, nil
-	case version == "1":
-		return func(c string) string { s := sha256.Sum256([]byte(salt + c)); return hex.EncodeToString(s[:]) }, nil
-	case version == "2":
-		return argon(32, 2, 64*1024), nil
-	case strings.HasPrefix(version, "3_"):
-		var n [3]uint64
-		field := strings.Split(version[2:], "_")
-		if len(field) != 3 {
-			return nil, errCommerce
-		}
-		for i, f := range field {
-			v, err := strconv.ParseUint(f, 10, 32)
-			if err != nil {
-				return nil, errCommerce
-			}
-			n[i] = v
-		}
-		if n[0] < 16 || n[0] > 64 || n[1] < 1 || n[1] > maxTime || n[2] < 8*1024 || n[2]/1024 > maxMemory {
-			return nil, fmt.Errorf("the password hash asks for parameters outside of what is accepted: %s", version)
-		}
-		return argon(uint32(n[0]), uint32(n[1]), uint32(n[2]/1024)), nil
+	if n[0] < minSum || n[0] > maxSum || n[1] < 1 || n[2] < 8*1024 {
+		return commerceStep{}, errDamaged
 	}
-	return nil, errCommerce
+	return argon(n[0], n[1], n[2]/1024), nil
 }
 
 // commerceSalt makes the 16 bytes that Argon2id wants there: a short salt is repeated, a long one cut.
@@ -90,16 +121,4 @@ func commerceSalt(salt string) []byte {
 		salt += salt
 	}
 	return []byte(salt[:16])
-}
-
-func verifyCommerce(stored, password string) bool {
-	h, err := parseCommerce(stored)
-	if err != nil {
-		return false
-	}
-	current := password
-	for _, step := range h.steps {
-		current = step(current)
-	}
-	return subtle.ConstantTimeCompare([]byte(current), []byte(h.sum)) == 1
 }
