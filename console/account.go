@@ -39,7 +39,7 @@ type accountPage struct {
 func (c *call) accountForm() (accountPage, error) {
 	p := accountPage{page: c.page("My Account"), Has: c.who.HasCode()}
 	mine := field{Name: "current_password", Label: "Your Password", Type: "password", Autocomplete: "current-password", Hint: "The password that you signed in with."}
-	p.Password = form{Action: accountPath + "/password", Submit: "Change Password", Key: p.Key, Fields: []field{
+	p.Password = form{Action: accountPath + "/password", Submit: "Change Password", Key: p.Key, Who: c.who.Username, Fields: []field{
 		{Name: "current_password", Label: "Current Password", Type: "password", Autocomplete: "current-password"},
 		{Name: "password", Label: "New Password", Type: "password", Autocomplete: "new-password",
 			Hint: "At least " + strconv.Itoa(admin.MinPassword) + " characters. Your other sessions and tokens end."},
@@ -47,13 +47,13 @@ func (c *call) accountForm() (accountPage, error) {
 	}}
 	// Two forms on one page: the ids of the second are its own.
 	mine.Name = "factor_password"
-	p.Factor = form{Action: factorPath, Submit: "Set Up", Key: p.Key, Fields: []field{mine}}
+	p.Factor = form{Action: factorPath, Submit: "Set Up", Key: p.Key, Who: c.who.Username, Fields: []field{mine}}
 	if p.Has {
 		p.Factor.Action, p.Factor.Submit = factorPath+"/remove", "Remove Second Factor"
 	}
 	_, p.Able = c.party()
 	mine.Name, mine.Hint = "passkey_password", "The password that you signed in with; the browser asks for your device next."
-	p.NewPasskey = form{Action: passkeysPath + "/begin", Submit: "Add a Passkey", Key: p.Key, Fields: []field{mine}}
+	p.NewPasskey = form{Action: passkeysPath + "/begin", Submit: "Add a Passkey", Key: p.Key, Who: c.who.Username, Fields: []field{mine}}
 	err := c.read(func(tx *db.Tx) (err error) {
 		if p.Left, err = admin.CodesLeft(c.r.Context(), tx, c.who.ID); err != nil {
 			return err

@@ -13,7 +13,8 @@ type form struct {
 	Action, Submit string
 	Back           string // where Cancel leads; "" for none
 	Key            string
-	Danger         bool // it takes something away
+	Who            string // user name, for password managers, where a password is typed
+	Danger         bool   // it takes something away
 	Hidden         []hidden
 	Fields         []field
 }

@@ -76,7 +76,7 @@ type integrationForm struct {
 // integrationForm asks for what an integration is made of; present is the one that is changed, nil for a new one.
 func (c *call) integrationForm(present *program) integrationForm {
 	p := integrationForm{page: c.page("New Integration", crumb{Text: "System"}, crumb{"Integrations", holdersPath})}
-	p.Form = form{Action: holdersPath, Submit: "Create Integration", Back: holdersPath, Key: p.Key, Fields: []field{
+	p.Form = form{Action: holdersPath, Submit: "Create Integration", Back: holdersPath, Key: p.Key, Who: c.who.Username, Fields: []field{
 		{Name: "name", Label: "Name", Type: "text", Autocomplete: "off"},
 		{Name: "email", Label: "Email", Type: "email", Autocomplete: "off", Mono: true, Optional: true},
 		{Name: "callback_url", Label: "Callback URL", Type: "url", Autocomplete: "off", Mono: true, Optional: true,

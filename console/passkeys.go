@@ -136,7 +136,7 @@ func (c *call) removePasskeyForm() (formPage, db.ID, error) {
 		return err
 	})
 	p := formPage{page: c.page("Remove the Passkey?", crumb{"My Account", accountPath}), Intro: "“" + k.Name + "” will no longer be your second factor."}
-	p.Form = form{Action: passkeysPath + "/" + id.String() + "/remove", Submit: "Remove Passkey", Danger: true, Back: accountPath, Fields: []field{
+	p.Form = form{Action: passkeysPath + "/" + id.String() + "/remove", Submit: "Remove Passkey", Danger: true, Back: accountPath, Who: c.who.Username, Fields: []field{
 		{Name: "current_password", Label: "Your Password", Type: "password", Autocomplete: "current-password"}}}
 	return p, id, err
 }

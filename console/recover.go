@@ -48,25 +48,26 @@ func (c *call) forgot() error {
 // newPasswordPage moves a letter's secret from the address bar into a cookie, and shows the form at the clean address. Opening
 // it spends nothing.
 func (c *call) newPasswordPage() error {
+	opened := c.jar.Opened(c.r, linkCookie)
 	if tokens, landing := c.r.URL.Query()["token"]; landing {
-		if link := secret.NewText(tokens[0]); len(tokens) == 1 && secret.WellFormed(link) {
-			c.jar.Set(c.w, linkCookie, link, linkLife)
-		} else {
-			c.jar.Drop(c.w, linkCookie)
+		link := secret.NewText(tokens[0])
+		if len(tokens) > 1 {
+			link = secret.NewText("")
 		}
+		opened.Add(c.w, link, linkLife)
 		web.SeeOther(c.w, newPasswordPath)
 		return nil
 	}
-	pending, err := c.Admins.CheckReset(c.r.Context(), c.jar.Get(c.r, linkCookie), c.origin())
+	pending, err := c.Admins.CheckReset(c.r.Context(), opened.Latest(), c.origin())
 	if err != nil {
 		return c.orExpired(err)
 	}
-	return c.render(http.StatusOK, "login", c.newPasswordForm(pending.Username()))
+	return c.render(http.StatusOK, "login", c.newPasswordForm(pending.Username(), opened.ShownFor(opened.Latest())))
 }
 
-func (c *call) newPasswordForm(username string) signInData {
+func (c *call) newPasswordForm(username, shownFor string) signInData {
 	p := signInData{page: c.page("Set a New Password"), Intro: "For " + username + ". Every browser and program that is signed in as you is signed out."}
-	p.Form = form{Action: newPasswordPath, Submit: "Reset Password", Key: p.Key, Fields: []field{
+	p.Form = form{Action: newPasswordPath, Submit: "Reset Password", Key: p.Key, Who: username, Hidden: []hidden{{web.ShownForField, shownFor}}, Fields: []field{
 		{Name: "password", Label: "New Password", Type: "password", Autocomplete: "new-password", Hint: "At least " + strconv.Itoa(admin.MinPassword) + " characters."},
 		{Name: "password_confirmation", Label: "Confirm New Password", Type: "password", Autocomplete: "new-password"},
 	}}
@@ -76,25 +77,29 @@ func (c *call) newPasswordForm(username string) signInData {
 // newPassword spends the link. A refused password keeps it, and the form comes back. Nobody is signed in by it: the sign-in that
 // follows asks for the second factor as ever.
 func (c *call) newPassword() error {
-	v, err := web.Form(c.r, "password", "password_confirmation")
+	v, err := web.Form(c.r, "password", "password_confirmation", web.ShownForField)
 	if err != nil {
 		return err
 	}
-	link := c.jar.Get(c.r, linkCookie)
+	opened := c.jar.Opened(c.r, linkCookie)
+	link, err := opened.Of(v)
+	if err != nil {
+		return err
+	}
 	err = c.Admins.CompleteReset(c.r.Context(), link, v.Secret("password"), v.Secret("password_confirmation"), c.origin())
 	if faults, ok := mendable(err); ok {
 		pending, err := c.Admins.CheckReset(c.r.Context(), link, c.origin())
 		if err != nil {
 			return c.orExpired(err)
 		}
-		p := c.newPasswordForm(pending.Username())
+		p := c.newPasswordForm(pending.Username(), opened.ShownFor(link))
 		p.Summary = p.Form.refuse(faults)
 		return c.render(http.StatusUnprocessableEntity, "login", p)
 	}
 	if err != nil {
 		return c.orExpired(err)
 	}
-	c.jar.Drop(c.w, linkCookie)
+	opened.Close(c.w, link, linkLife)
 	c.jar.Drop(c.w, sessionCookie) // its session has ended with all the others
 	return c.done(loginPath, web.Notice{Key: "reset.completed"})
 }

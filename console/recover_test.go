@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -87,6 +88,35 @@ func TestUnknownAdministratorLooksTheSame(t *testing.T) {
 			if known[i] != unknown[i] {
 				t.Errorf("a known name is answered %q, an unknown one %q", known[i], unknown[i])
 			}
+		}
+	})
+}
+
+var shownFor = regexp.MustCompile(`name="shown_for" value="([^"]*)"`)
+
+// Promise: the form of a new password is for the administrator whom it names, whatever links the browser has opened since.
+func TestAnAdministratorsLinkActsForItsOwnAccount(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h := open(t, d, nil)
+		b := &desk{h, map[string]string{}}
+		var shown []string
+		for _, name := range []string{"ines", "paul"} {
+			h.at(name, admin.Owner, 0)
+			b.act("/admin/login/forgot", "username", name)
+			page := b.get(b.get(h.link()).location)
+			page.shows(t, "For "+name+".")
+			shown = append(shown, shownFor.FindStringSubmatch(page.body)[1])
+		}
+		for _, said := range [][]string{nil, {"shown_for", "AAAAAAAAAAAAAAAAAAAAAA"}} {
+			got := b.post("/admin/login/new-password", append(said, "password", "quite-another-9", "password_confirmation", "quite-another-9")...)
+			if got.shows(t, "Open the link in the email once more."); got.status != http.StatusConflict {
+				t.Errorf("a form for no link: %d", got.status)
+			}
+		}
+		for i, name := range []string{"ines", "paul"} {
+			word := "quite-another-" + name
+			b.act("/admin/login/new-password", "shown_for", shown[i], "password", word, "password_confirmation", word).shows(t, "You updated your password")
+			(&desk{h, map[string]string{}}).act("/admin/login", "username", name, "password", word).shows(t, "All Customers")
 		}
 	})
 }

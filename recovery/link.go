@@ -75,6 +75,9 @@ type Pending struct {
 	customer   customer.Customer
 }
 
+// Account is whose link it is, so that its holder recognises it and nobody else learns it.
+func (p Pending) Account() string { return p.customer.Address().Masked() }
+
 // Check tells whether a link works, without spending it. Unknown, used, expired and foreign ones are one answer. Errors:
 // fault Expired; fault Limited for a client that tries many links that are none.
 func (s *Service) Check(ctx context.Context, v *shop.View, link secret.Text, o audit.Origin) (Pending, error) {

@@ -47,12 +47,13 @@ func (m Measures) None() bool { return m == Measures{} }
 
 // Objection is "It wasn't me" in one letter: what the page behind the link needs to know, and nothing of the account.
 type Objection struct {
-	Letter string // its kind
-	SentAt time.Time
-	Does   Measures
-	Sure   bool          // a box must be ticked: not the first objection of the day
-	Hold   time.Duration // how long it would hold
-	MadeAt time.Time     // zero: nobody has pressed yet; otherwise Does is what was done
+	Letter  string // its kind
+	Mailbox string // the address that it went to, masked; "" once that is forgotten
+	SentAt  time.Time
+	Does    Measures
+	Sure    bool          // a box must be ticked: not the first objection of the day
+	Hold    time.Duration // how long it would hold
+	MadeAt  time.Time     // zero: nobody has pressed yet; otherwise Does is what was done
 
 	id, change db.ID
 	customer   customer.Customer
@@ -138,10 +139,35 @@ func (s *Service) findObjection(ctx context.Context, tx *db.Tx, v *shop.View, li
 	if err != nil {
 		return Objection{}, err
 	}
+	if ob.Mailbox, err = ob.mailbox(ctx, tx); err != nil {
+		return Objection{}, err
+	}
 	if outcome != "" {
 		return ob, json.Unmarshal([]byte(outcome), &ob.Does)
 	}
 	return s.weigh(ctx, tx, v, ob, now)
+}
+
+// owners tells whether the account's mailbox is still the letter's.
+func (ob Objection) owners() bool {
+	return bytes.Equal(ob.sentTo, ob.customer.Address().Key(ob.customer.WebsiteID))
+}
+
+// mailbox is the address that the letter went to, masked. Where it is not the account's, only the queue remembers it, for a while: the
+// reader may be a stranger to the account, and is told of their own address alone.
+func (ob Objection) mailbox(ctx context.Context, tx *db.Tx) (string, error) {
+	if ob.owners() {
+		return ob.customer.Address().Masked(), nil
+	}
+	letter, err := mail.Get(ctx, tx, ob.id)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return "", err
+	}
+	to, err := customer.ParseAddress(letter.Recipient)
+	if err != nil {
+		return "", nil
+	}
+	return to.Masked(), nil
 }
 
 // weigh says what an objection would do now, with what was done on earlier ones of the day in mind.
@@ -179,8 +205,8 @@ func (s *Service) weigh(ctx context.Context, tx *db.Tx, v *shop.View, ob Objecti
 // stranger's hands is worth nothing.
 func judge(ctx context.Context, tx *db.Tx, ob Objection) (Measures, error) {
 	c := ob.customer
-	owners := bytes.Equal(ob.sentTo, c.Address().Key(c.WebsiteID)) // the account's mailbox is still the letter's
-	known := Measures{End: true, HoldChanges: true, Mail: true}    // somebody else knows the password
+	owners := ob.owners()
+	known := Measures{End: true, HoldChanges: true, Mail: true} // somebody else knows the password
 	if c.PasswordChangedAt.After(ob.aboutAt) {
 		known = Measures{}
 	}

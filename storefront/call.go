@@ -3,12 +3,10 @@ package storefront
 import (
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/lang"
-	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/signin"
 	"github.com/rekeyhq/rekey/web"
@@ -17,17 +15,10 @@ import (
 // Cookies of the storefront; web.Jar adds the prefix and the website.
 const (
 	sessionCookie      = "session"
-	linkCookie         = "link"         // the recovery link, on its way from the letter to the form
-	confirmationCookie = "confirmation" // the link that finishes a registration, likewise
-	emailCookie        = "email"        // the link that confirms a new address, likewise
-	objectionCookie    = "objection"    // the link "It wasn't me", likewise
 	registrationCookie = "registration" // tells that this browser is the one that registered
 	resetCookie        = "ask-reset"    // tells that this browser is the one that asked for a link
 	signInCookie       = "ask-signin"   // tells that this browser is the one that asked for a code to sign in with
 )
-
-// linkLife is how long an opened link waits in the browser for the form to be sent. The letter still has it after that.
-const linkLife = time.Hour
 
 // call is one request, its answer and the store view that it is for.
 type call struct {
@@ -67,26 +58,6 @@ func (c *call) who() (signin.Signed, error) {
 // begin signs this browser in with a session that was just opened.
 func (c *call) begin(opened signin.Opened) {
 	c.jar.Set(c.w, sessionCookie, opened.Secret, opened.Life)
-}
-
-// isLanding tells whether the request opens a mailed link. Such a request is answered in whatever letter case it comes:
-// redirecting it first would repeat the secret in a Location.
-func (c *call) isLanding() bool {
-	return (c.path == newPasswordPath || c.path == confirmPath || c.path == emailPath || c.path == objectionPath) && c.r.URL.Query().Has("token")
-}
-
-// land moves a mailed link's secret from the address bar into a cookie and goes on to the clean address. Whatever cannot be
-// a link only clears the cookie: the clean address explains.
-func (c *call) land(cookie string) error {
-	tokens := c.r.URL.Query()["token"]
-	link := secret.NewText(tokens[0])
-	if len(tokens) == 1 && secret.WellFormed(link) {
-		c.jar.Set(c.w, cookie, link, linkLife)
-	} else {
-		c.jar.Drop(c.w, cookie)
-	}
-	web.SeeOther(c.w, c.view.Path(c.path))
-	return nil
 }
 
 // found is a redirect that a GET answers with and that nobody may remember.

@@ -67,7 +67,7 @@ func (c *call) resetCode() error {
 		}
 		return err
 	}
-	c.jar.Set(c.w, linkCookie, opened, linkLife)
+	c.opened(linkCookie).Add(c.w, opened, linkLife)
 	web.SeeOther(c.w, c.view.Path(newPasswordPath))
 	return nil
 }

@@ -58,6 +58,7 @@ func (c *call) authorize() error {
 		return err
 	}
 	if back == "" {
+		c.opened(requestCookie).Add(c.w, id, token.RequestLife)
 		back = c.connectURL(id.Reveal())
 	}
 	web.SeeOther(c.w, back)
@@ -68,15 +69,21 @@ func (c *call) authorize() error {
 type connectPage struct {
 	page
 	App, Back, Action, Request string
+	Belongs                    string // the request and the customer that the form was shown for
 	Asks                       []string
 	As                         string // who is signed in
 	Switch                     string
 }
 
-// waiting finds the request that the customer decides on, and sends whoever must sign in first to do so.
+// waiting finds the request that the customer decides on, and sends whoever must sign in first to do so. Only the browser in which
+// the app began it decides: whoever sends the address to somebody else must not be given what they allow.
 func (c *call) waiting(id secret.Text) (a token.Asked, ready bool, err error) {
 	if a, err = c.Connect.Pending(c.r.Context(), c.view, id); err != nil {
 		return a, false, err
+	}
+	if !c.opened(requestCookie).Has(id) {
+		return a, false, &web.Refusal{Status: http.StatusConflict, Key: "oauth2.request_elsewhere",
+			Text: "The app began this in another browser, or has begun anew since. Nothing was connected. Go back to the app and start again in this browser."}
 	}
 	c.signed, err = c.who()
 	if fault.Is(err, fault.Unauthenticated) || err == nil && !a.Fresh(c.signed.Session) {
@@ -92,15 +99,25 @@ func (c *call) connectPage() error {
 	if err != nil || !ready {
 		return err
 	}
+	return c.ask(http.StatusOK, id, a, nil)
+}
+
+// belongs is what the form carries: the customer whom it names is the one who decides, also when another has signed in since.
+func (c *call) belongs(id secret.Text) string { return web.ShownFor(id, requestCookie, c.mine()) }
+
+func (c *call) ask(status int, id secret.Text, a token.Asked, wrong *fault.Error) error {
 	c.leadOutTo(a.Redirect())
 	p := connectPage{page: c.page("storefront.connect.title", connectPath), App: a.Client.Name, Back: host(a.Redirect()), As: c.signed.Customer.Email,
-		Action: c.view.Path(connectPath), Request: id.Reveal(), Switch: c.view.Path(signInPath) + "?next=" + nextConnect + url.QueryEscape(id.Reveal())}
+		Action: c.view.Path(connectPath), Request: id.Reveal(), Belongs: c.belongs(id), Switch: c.view.Path(signInPath) + "?next=" + nextConnect + url.QueryEscape(id.Reveal())}
 	p.Title = c.L.T("storefront.connect.title", "App", a.Client.Name)
 	p.Languages, p.Also = nil, nil // the request waits in this store view only
 	for _, scope := range a.Scopes {
 		p.Asks = append(p.Asks, c.L.T("storefront.connect.scope_"+scope))
 	}
-	return c.render(http.StatusOK, "connect", p)
+	if wrong != nil {
+		p.Summary = c.refuse([]*fault.Error{wrong})
+	}
+	return c.render(status, "connect", p)
 }
 
 // leadOutTo lets the form of this page end at the app: browsers hold a form's redirects to form-action as well.
@@ -128,14 +145,18 @@ func host(address string) string {
 
 // decide takes the customer's yes or no back to the app.
 func (c *call) decide() error {
-	form, err := web.Form(c.r, "request", "decision")
+	form, err := web.Form(c.r, "request", "decision", web.ShownForField)
 	if err != nil {
 		return err
 	}
 	id := form.Secret("request")
-	_, ready, err := c.waiting(id)
+	a, ready, err := c.waiting(id)
 	if err != nil || !ready {
 		return err
+	}
+	if said := form.Get(web.ShownForField); said != "" && !web.Matches(said, c.belongs(id)) {
+		return c.ask(http.StatusConflict, id, a, fault.New(fault.Conflict, "oauth2.other_customer",
+			"Another account was signed in to in this browser after this page was opened, so nothing was connected. Look whose account it is now."))
 	}
 	var back string
 	switch form.Get("decision") {

@@ -173,3 +173,47 @@ func TestAnAppCanSignItsCustomerOut(t *testing.T) {
 		}
 	})
 }
+
+// Promise: consent is given in the browser in which the app began, by the customer whom the page names, to the app that it names.
+func TestConsentBelongsToItsBrowserAndItsCustomer(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := open(t, d)
+		app := s.app()
+		for _, email := range pair {
+			s.customer(email, "first-secret-7")
+		}
+		stranger, b := s.browser(lune), s.browser(lune)
+		lure := stranger.get(authorizeURL(app.ClientID, appBack, "state", "strangers")).Location
+		b.signIn(pair[0], "first-secret-7")
+		for _, a := range []answer{b.get(lure), b.post("/customer/account/connect", "request", lure[strings.Index(lure, "=")+1:], "decision", "allow")} {
+			if a.Code != http.StatusConflict || a.Location != "" || !strings.Contains(a.words(), "start again in this browser") {
+				t.Errorf("what began in another browser is answered %d %s", a.Code, a.words())
+			}
+		}
+
+		first, second := b.get(authorizeURL(app.ClientID, appBack, "state", "one")).Location, b.get(authorizeURL(app.ClientID, appBack, "state", "two")).Location
+		older, newer := b.get(first), b.get(second)
+		forms := map[string]answer{"one": older, "two": newer}
+		b.signIn(pair[1], "first-secret-7")
+		for state, page := range forms {
+			a := b.post("/customer/account/connect", "request", page.hidden(t), "shown_for", shownFor.FindStringSubmatch(page.Body)[1], "decision", "allow")
+			if a.Code != http.StatusConflict || a.Location != "" {
+				t.Fatalf("allowed by another customer than the page %s named: %d %s", state, a.Code, a.Location)
+			}
+			a.says(t, "Look whose account it is now.", pair[1])
+			forms[state] = a
+		}
+		for state, page := range forms {
+			mixed := map[string]string{"one": "two", "two": "one"}[state]
+			if a := b.post("/customer/account/connect", "request", page.hidden(t), "shown_for", shownFor.FindStringSubmatch(forms[mixed].Body)[1], "decision", "allow"); a.Location != "" {
+				t.Errorf("allowed with the other page's word: %s", a.Location)
+			}
+		}
+		for state, page := range forms {
+			a := b.post("/customer/account/connect", "request", page.hidden(t), "shown_for", shownFor.FindStringSubmatch(page.Body)[1], "decision", "allow")
+			if a.Code != http.StatusSeeOther || !strings.Contains(a.Location, "state="+state) {
+				t.Errorf("tab %s is answered %d %s", state, a.Code, a.Location)
+			}
+		}
+	})
+}

@@ -10,28 +10,30 @@ import (
 // emailPage shows which address the letter's link would make the account's. Opening it changes nothing.
 func (c *call) emailPage() error {
 	if c.isLanding() {
-		return c.land(emailCookie)
+		return c.land()
 	}
-	email, err := c.Recovery.PendingEmail(c.r.Context(), c.view, c.jar.Get(c.r, emailCookie), c.origin())
+	link := c.opened(emailCookie).Latest()
+	email, err := c.Recovery.PendingEmail(c.r.Context(), c.view, link, c.origin())
 	if err != nil {
 		return c.emailExpired(err)
 	}
 	p := c.page("storefront.email.title", emailPath)
 	p.Intro = []string{c.L.T("storefront.email.intro", "Email", email)}
 	p.Form = c.form(p, emailPost, "storefront.email.submit")
+	p.Form.ShownFor = c.opened(emailCookie).ShownFor(link)
 	return c.show(p)
 }
 
 // confirmEmail makes the new address the account's. It signs every browser out, this one too.
 func (c *call) confirmEmail() error {
-	if _, err := web.Form(c.r); err != nil {
+	_, link, err := c.behind(emailCookie)
+	if err != nil {
 		return err
 	}
-	err := c.Recovery.ConfirmEmail(c.r.Context(), c.view, c.jar.Get(c.r, emailCookie), c.origin())
-	if err != nil {
+	if err := c.Recovery.ConfirmEmail(c.r.Context(), c.view, link, c.origin()); err != nil {
 		return c.emailExpired(err)
 	}
-	c.jar.Drop(c.w, emailCookie)
+	c.opened(emailCookie).Close(c.w, link, linkLife)
 	return c.done(web.Notice{Key: "storefront.notice.email_changed"}, signInPath)
 }
 

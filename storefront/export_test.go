@@ -9,3 +9,6 @@ func Routes() (all []webtest.Route) {
 	}
 	return all
 }
+
+// Landings are the pages that mailed links lead to.
+func Landings() map[string]string { return landings }

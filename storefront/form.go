@@ -12,6 +12,7 @@ type form struct {
 	Action   string
 	Key      string
 	Submit   string
+	ShownFor string // which link, or which customer, it is for
 	Username string // for password managers, where a password is set for a known account
 	Show     string // the label of the switch that shows passwords
 	Title    string // a heading of its own, under a title that is about something else
@@ -90,7 +91,7 @@ func (f *form) refuse(id, text string) bool {
 }
 
 func (c *call) form(p page, action, submitKey string, fields ...field) form {
-	f := form{Action: c.view.Path(action), Key: p.Key, Submit: c.L.T(submitKey), Fields: fields}
+	f := form{Action: c.view.Path(action), Key: p.Key, ShownFor: c.mine(), Submit: c.L.T(submitKey), Fields: fields}
 	passwords := 0
 	for _, one := range fields {
 		if one.Type == "password" {

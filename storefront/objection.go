@@ -6,6 +6,7 @@ import (
 
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/recovery"
+	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/web"
 )
 
@@ -21,9 +22,10 @@ type objectionForm struct {
 // objectionPage shows it. Opening it changes nothing, however often and by whom; once the button was pressed it says what was done.
 func (c *call) objectionPage() error {
 	if c.isLanding() {
-		return c.land(objectionCookie)
+		return c.land()
 	}
-	ob, err := c.Recovery.Objection(c.r.Context(), c.view, c.jar.Get(c.r, objectionCookie), c.origin())
+	link := c.opened(objectionCookie).Latest()
+	ob, err := c.Recovery.Objection(c.r.Context(), c.view, link, c.origin())
 	switch {
 	case err != nil:
 		return c.orTooOld(err)
@@ -32,22 +34,21 @@ func (c *call) objectionPage() error {
 	case ob.Does.None():
 		return c.render(http.StatusOK, "failure", c.nothingLeft("storefront.objection.over.title", "storefront.objection.over.intro", "storefront.objection.over.next"))
 	}
-	return c.render(http.StatusOK, "objection", c.objection(ob))
+	return c.render(http.StatusOK, "objection", c.objection(link, ob))
 }
 
 // object is the button. The page that follows is the same address, which says what was done.
 func (c *call) object() error {
-	form, err := web.Form(c.r, "sure", "stop")
+	form, link, err := c.behind(objectionCookie, "sure", "stop")
 	if err != nil {
 		return err
 	}
-	link := c.jar.Get(c.r, objectionCookie)
 	ob, err := c.Recovery.Object(c.r.Context(), c.view, link, recovery.Pressed{Sure: form.Has("sure"), Stop: form.Has("stop")}, c.origin())
 	if faults, ok := mendable(err); ok {
 		if ob, err = c.Recovery.Objection(c.r.Context(), c.view, link, c.origin()); err != nil {
 			return c.orTooOld(err)
 		}
-		p := c.objection(ob)
+		p := c.objection(link, ob)
 		p.Summary = c.refuse(faults, &p.Form)
 		return c.render(http.StatusUnprocessableEntity, "objection", p)
 	}
@@ -57,13 +58,15 @@ func (c *call) object() error {
 	if ob.Does.End {
 		c.jar.Drop(c.w, sessionCookie) // its session has ended with all the others
 	}
+	c.opened(objectionCookie).Add(c.w, link, linkLife) // the page tells of this one, whatever was opened since
 	web.SeeOther(c.w, c.view.Path(objectionPath))
 	return nil
 }
 
-func (c *call) objection(ob recovery.Objection) objectionForm {
+func (c *call) objection(link secret.Text, ob recovery.Objection) objectionForm {
 	p := objectionForm{page: c.page("storefront.objection.title", objectionPath), ListTitle: c.L.T("storefront.objection.will")}
 	p.Intro = []string{c.L.T("storefront.objection."+ob.Letter, "Date", c.when(ob.SentAt), "Store", c.view.StoreName())}
+	p.sentTo(ob)
 	does := ob.Does
 	does.Stop, does.Passkey = false, false // only when its box is ticked
 	p.List = c.measures("storefront.objection.will_do.", does, "Span", c.L.Span(ob.Hold))
@@ -71,6 +74,7 @@ func (c *call) objection(ob recovery.Objection) objectionForm {
 		p.List = append(p.List, c.L.T("storefront.objection.will_do.stays"))
 	}
 	p.Form = c.form(p.page, objectionPost, "storefront.objection.submit")
+	p.Form.ShownFor = c.opened(objectionCookie).ShownFor(link)
 	for _, one := range []struct {
 		asked   bool
 		id, key string
@@ -84,9 +88,17 @@ func (c *call) objection(ob recovery.Objection) objectionForm {
 	return p
 }
 
+// sentTo names the mailbox, masked, so that whoever has several accounts sees which one this is about.
+func (p *objectionForm) sentTo(ob recovery.Objection) {
+	if ob.Mailbox != "" {
+		p.Intro = append(p.Intro, p.L.T("storefront.objection.sent_to", "Email", ob.Mailbox))
+	}
+}
+
 func (c *call) objected(ob recovery.Objection) objectionForm {
 	p := objectionForm{page: c.page("storefront.objection.done.title", objectionPath), NextTitle: c.L.T("storefront.objection.next.title")}
 	p.Intro = []string{c.L.T("storefront.objection.done.intro", "Date", c.when(ob.MadeAt))}
+	p.sentTo(ob)
 	p.List = c.measures("storefront.objection.done.", ob.Does, "Date", c.when(ob.Does.Until))
 	contact := c.view.SupportEmail
 	if contact == "" {

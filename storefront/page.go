@@ -91,6 +91,9 @@ func (p page) Scripts() []string {
 	return []string{passkey.ScriptName}
 }
 
+// ShownFor is the customer whose page it is, for the forms that the page writes itself.
+func (p page) ShownFor() string { return p.call.mine() }
+
 // Asset is the address of a style sheet or script.
 func (p page) Asset(name string) string { return p.call.view.Path(p.call.assets.URL(name)) }
 
@@ -127,8 +130,11 @@ func (c *call) notice(n web.Notice) *notice {
 	return out
 }
 
-// onThisHost are the pages that mean something only beside the cookies of this host.
-var onThisHost = map[string]bool{newPasswordPath: true, confirmPath: true, resetCodePath: true, signInCodePath: true, objectionPath: true}
+// onThisHost tells whether a page means something only beside the cookies of this host.
+func onThisHost(path string) bool {
+	_, leads := landings[path]
+	return leads || path == resetCodePath || path == signInCodePath
+}
 
 // languages are the store views of this website that show the same page, and the one among them that the browser would
 // rather read. Where the page depends on a cookie of this host, other hosts are left out: there it would be another page.
@@ -136,7 +142,7 @@ func (c *call) languages(path string) (all []otherView, also *otherView) {
 	var locales []string
 	var views []*shop.View
 	for _, v := range c.stores.ViewsOf(c.view.WebsiteID) {
-		if v.BaseURL == "" || onThisHost[path] && !c.sameHost(v) {
+		if v.BaseURL == "" || onThisHost(path) && !c.sameHost(v) {
 			continue
 		}
 		views = append(views, v)

@@ -18,6 +18,7 @@ const (
 // passkeyForm is such a form. Pages show it where a script has found that the browser has passkeys.
 type passkeyForm struct {
 	Action, Key, Submit string
+	ShownFor            string // the customer, where one is signed in
 	Act                 string // "get" or "create"
 	Options, Ticket     string
 	None, Known         string // what is said when no passkey came of it, or the device has one already
@@ -29,7 +30,7 @@ type passkeyForm struct {
 }
 
 func (c *call) passkeyForm(p page, action, act, submit string, a signin.Ask) *passkeyForm {
-	return &passkeyForm{Action: c.view.Path(action), Key: p.Key, Submit: c.L.T(submit), Act: act, Options: a.Options, Ticket: a.Ticket.Reveal(),
+	return &passkeyForm{Action: c.view.Path(action), Key: p.Key, ShownFor: c.mine(), Submit: c.L.T(submit), Act: act, Options: a.Options, Ticket: a.Ticket.Reveal(),
 		None: c.L.T("storefront.passkey.none_" + act), Known: c.L.T("storefront.passkey.known"),
 		Or: c.L.T("storefront.passkey.or")}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/recovery"
+	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/web"
 )
@@ -65,9 +66,10 @@ func (c *call) forgot() error {
 
 func (c *call) newPasswordPage() error {
 	if c.isLanding() {
-		return c.land(linkCookie)
+		return c.land()
 	}
-	pending, err := c.Recovery.Check(c.r.Context(), c.view, c.jar.Get(c.r, linkCookie), c.origin())
+	link := c.opened(linkCookie).Latest()
+	pending, err := c.Recovery.Check(c.r.Context(), c.view, link, c.origin())
 	if err != nil {
 		return c.orExpired(err, "reset")
 	}
@@ -76,38 +78,41 @@ func (c *call) newPasswordPage() error {
 			return err
 		}
 	}
-	return c.show(c.newPasswordForm(pending))
+	return c.show(c.newPasswordForm(link, pending))
 }
 
-func (c *call) newPasswordForm(pending recovery.Pending) page {
+// newPasswordForm names the account masked, and not for password managers either: whoever has only the link must not learn with what
+// name to sign in afterwards.
+func (c *call) newPasswordForm(link secret.Text, pending recovery.Pending) page {
 	p := c.page("storefront.reset.title", newPasswordPath)
-	p.Intro = []string{c.L.T("storefront.reset.intro", "Store", c.view.StoreName())}
+	p.Intro = []string{c.L.T("storefront.reset.intro", "Store", c.view.StoreName(), "Account", pending.Account())}
 	p.Form = c.form(p, newPasswordPost, "storefront.reset.submit", c.newPasswords("new_password", "confirm_new_password")...)
+	p.Form.ShownFor = c.opened(linkCookie).ShownFor(link)
 	p.Form.Keep = c.keepPasskeys(pending.Passkeys)
 	return p
 }
 
 // newPassword spends the link. A refused password keeps it, and the form comes back.
 func (c *call) newPassword() error {
-	form, err := web.Form(c.r, "password", "password_confirmation", keepField)
+	form, link, err := c.behind(linkCookie, "password", "password_confirmation", keepField)
 	if err != nil {
 		return err
 	}
 	advice, err := c.Recovery.Complete(c.r.Context(), c.view, recovery.Reset{
-		Link: c.jar.Get(c.r, linkCookie), Password: form.Secret("password"), Confirm: form.Secret("password_confirmation"),
+		Link: link, Password: form.Secret("password"), Confirm: form.Secret("password_confirmation"),
 		KeepPasskeys: form.Has(keepField),
 	}, c.origin())
 	if err != nil {
 		if faults, ok := mendable(err); ok {
-			pending, err := c.Recovery.Check(c.r.Context(), c.view, c.jar.Get(c.r, linkCookie), c.origin())
+			pending, err := c.Recovery.Check(c.r.Context(), c.view, link, c.origin())
 			if err != nil {
 				return c.orExpired(err, "reset")
 			}
-			return c.again(c.newPasswordForm(pending), faults)
+			return c.again(c.newPasswordForm(link, pending), faults)
 		}
 		return c.orExpired(err, "reset")
 	}
-	c.jar.Drop(c.w, linkCookie)
+	c.opened(linkCookie).Close(c.w, link, linkLife)
 	c.jar.Drop(c.w, resetCookie)
 	c.jar.Drop(c.w, sessionCookie) // its session has ended with all the others
 	return c.done(web.Notice{Key: "storefront.notice.password_updated", More: sentence(advice)}, signInPath)

@@ -7,6 +7,7 @@ import (
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/puzzle"
+	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/signin"
 	"github.com/rekeyhq/rekey/web"
 )
@@ -89,9 +90,9 @@ func (c *call) welcome(who customer.Customer) error {
 
 func (c *call) confirmPage() error {
 	if c.isLanding() {
-		return c.land(confirmationCookie)
+		return c.land()
 	}
-	p, err := c.confirmForm()
+	p, err := c.confirmForm(c.opened(confirmationCookie).Latest())
 	if err != nil {
 		return c.orExpired(err, "registration")
 	}
@@ -100,9 +101,8 @@ func (c *call) confirmPage() error {
 
 // confirmForm asks the browser that registered for one click, and any other for the password that was chosen: whoever can
 // read the mail must not finish what somebody else began.
-func (c *call) confirmForm() (page, error) {
-	pending, err := c.Customers.PendingRegistration(c.r.Context(), c.view,
-		c.jar.Get(c.r, confirmationCookie), c.jar.Get(c.r, registrationCookie))
+func (c *call) confirmForm(link secret.Text) (page, error) {
+	pending, err := c.Customers.PendingRegistration(c.r.Context(), c.view, link, c.jar.Get(c.r, registrationCookie))
 	if err != nil {
 		return page{}, err
 	}
@@ -115,6 +115,7 @@ func (c *call) confirmForm() (page, error) {
 	}
 	p.Intro = []string{c.L.T(key, "Name", pending.Firstname, "Email", pending.Email)}
 	p.Form = c.form(p, confirmPost, "storefront.confirm.submit", fields...)
+	p.Form.ShownFor = c.opened(confirmationCookie).ShownFor(link)
 	if pending.NeedsPassword {
 		p.Form.Username = pending.Email
 	}
@@ -122,14 +123,13 @@ func (c *call) confirmForm() (page, error) {
 }
 
 func (c *call) confirm() error {
-	form, err := web.Form(c.r, "password")
+	form, link, err := c.behind(confirmationCookie, "password")
 	if err != nil {
 		return err
 	}
-	who, err := c.Customers.FinishRegistration(c.r.Context(), c.view,
-		c.jar.Get(c.r, confirmationCookie), c.jar.Get(c.r, registrationCookie), form.Secret("password"), c.origin())
+	who, err := c.Customers.FinishRegistration(c.r.Context(), c.view, link, c.jar.Get(c.r, registrationCookie), form.Secret("password"), c.origin())
 	if err == nil {
-		c.jar.Drop(c.w, confirmationCookie)
+		c.opened(confirmationCookie).Close(c.w, link, linkLife)
 		c.jar.Drop(c.w, registrationCookie)
 		return c.welcome(who)
 	}
@@ -137,7 +137,7 @@ func (c *call) confirm() error {
 	if !ok {
 		return c.orExpired(err, "registration")
 	}
-	p, err := c.confirmForm()
+	p, err := c.confirmForm(link)
 	if err != nil {
 		return c.orExpired(err, "registration")
 	}

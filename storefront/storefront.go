@@ -333,5 +333,8 @@ func (c *call) asCustomer(handle func(*call) error) error {
 		return err
 	}
 	c.signed = signed
+	if err := c.stillMine(); err != nil {
+		return err
+	}
 	return handle(c)
 }

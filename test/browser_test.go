@@ -98,8 +98,19 @@ func newTab(t *testing.T, l look) *tab {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return openTab(t, browser, l, chromedp.WithNewBrowserContext())
+}
+
+// beside opens one more tab of the same profile: it has the same cookies.
+func (b *tab) beside() *tab {
+	b.t.Helper()
+	return openTab(b.t, b.ctx, look{})
+}
+
+func openTab(t *testing.T, parent context.Context, l look, options ...chromedp.ContextOption) *tab {
+	t.Helper()
 	b := &tab{t: t}
-	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.watch))
+	ctx, cancel := chromedp.NewContext(parent, append(options, chromedp.WithListener(b.watch))...)
 	b.ctx = ctx
 	t.Cleanup(func() {
 		b.saveFailure()

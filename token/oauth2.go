@@ -29,8 +29,9 @@ const (
 )
 
 const (
-	requestLife = 15 * time.Minute // to sign in and to decide
-	codeLife    = time.Minute      // RFC 6749 §4.1.2 allows ten at most
+	// RequestLife is how long an authorization waits for its customer, to sign in and to decide.
+	RequestLife = 15 * time.Minute
+	codeLife    = time.Minute // RFC 6749 §4.1.2 allows ten at most
 	// refreshLife is absolute: refreshing does not prolong it, so that an app asks its customer again once a month.
 	refreshLife = 30 * 24 * time.Hour
 	// refreshGrace is how long a spent refresh token may be shown again by an app that lost the answer. It gets the very same
@@ -160,7 +161,7 @@ func (s *OAuth2) Ask(ctx context.Context, v *shop.View, q url.Values, signedIn b
 			back = a.back(v, "error", strings.TrimPrefix(refusal.Key, "oauth2."), "error_description", refusal.Text)
 			return nil
 		}
-		_, id, err = Put(ctx, tx, New{Kind: OAuthRequest, ClientID: c.ID, Scope: scope, Data: a.text(), Life: requestLife}, o)
+		_, id, err = Put(ctx, tx, New{Kind: OAuthRequest, ClientID: c.ID, Scope: scope, Data: a.text(), Life: RequestLife}, o)
 		return err
 	})
 	return id, back, err

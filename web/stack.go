@@ -201,13 +201,11 @@ func knownMethod(m string) string {
 // put back for the handler.
 func checkFormKey(r *http.Request) error {
 	given := r.Header.Get("X-Form-Key")
-	if given == "" && isForm(r) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return bodyError(err)
+	if given == "" {
+		var err error
+		if given, err = Peek(r, FormKeyField); err != nil {
+			return err
 		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		given = formValue(string(body), FormKeyField)
 	}
 	if given == "" && isUpload(r) {
 		var read bytes.Buffer
