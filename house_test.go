@@ -52,7 +52,7 @@ var owners = map[string]string{
 	"websites":         "shop", "store_views": "shop", "settings": "shop", "shop_version": "shop",
 	"limits": "limit", "lockouts": "limit",
 	"audit": "audit", "audit_horizon": "audit",
-	"letters": "mail", "letter_events": "mail",
+	"letters": "mail", "letter_events": "mail", "mail_refusals": "mail",
 	"customers": "customer", "registrations": "customer", "customer_standing": "customer",
 	"customer_addresses": "customer", "email_changes": "customer", "cutoffs": "customer", "admin_standing": "admin",
 	"admins": "admin", "admin_sessions": "admin", "admin_codes": "admin", "admin_passkeys": "admin", "admin_links": "admin",

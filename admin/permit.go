@@ -26,6 +26,7 @@ const (
 	ManagePrograms  Right = "integrations.manage"
 	RunIncidents    Right = "incidents.run"
 	RemovePasskeys  Right = "customers.remove_passkeys"
+	ResendEmails    Right = "emails.resend"
 )
 
 // Owner is the role that may do everything.
@@ -42,10 +43,10 @@ func Roles() []Role {
 	return []Role{
 		{Owner, "Owner", []Right{ViewCustomers, EditCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewSettings,
 			EditSettings, ViewLetters, ViewAudit, EditStores, ManageAdmins, DeleteCustomers, ManagePrograms,
-			RunIncidents, RemovePasskeys}},
+			RunIncidents, RemovePasskeys, ResendEmails}},
 		{"manager", "Manager", []Right{ViewCustomers, EditCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewSettings,
-			EditSettings, ViewLetters, ViewAudit, EditStores, RemovePasskeys}},
-		{"support", "Customer support", []Right{ViewCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewLetters, RemovePasskeys}},
+			EditSettings, ViewLetters, ViewAudit, EditStores, RemovePasskeys, ResendEmails}},
+		{"support", "Customer support", []Right{ViewCustomers, ResetPassword, ForceSignIn, UnlockCustomer, ViewLetters, RemovePasskeys, ResendEmails}},
 		{"viewer", "Viewer", []Right{ViewCustomers, ViewSettings, ViewLetters, ViewAudit}},
 	}
 }

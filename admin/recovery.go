@@ -70,7 +70,7 @@ func (s *Service) RequestReset(ctx context.Context, name string, o audit.Origin)
 		if err != nil {
 			return err
 		}
-		_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: ResetLetter, ViewID: v.ID, Data: map[string]string{"name": name},
+		_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: ResetLetter, Priority: mail.Awaited, ViewID: v.ID, Data: map[string]string{"name": name},
 			ExpiresAt: now.Add(snap.Duration(shop.AdminLinkPeriod))})
 		if err != nil {
 			return err

@@ -52,8 +52,10 @@ type Config struct {
 	MetricsListen string // of /metrics; "" serves none
 	MailboxListen string // of the mailbox, when SMTP is Mailbox
 
-	SMTP           string // the mail server, see mail.ParseSMTP; Mailbox; or "": letters wait for a node that has one
-	MailWorkers    int    // letters under way at once; 0 is the default of package mail
+	SMTP           string   // the mail server, see mail.ParseSMTP; Mailbox; or "": letters wait for a node that has one
+	SMTPHelo       string   // our name in EHLO; "" is the domain of the sender
+	DKIM           []string // keys that sign, each DOMAIN:SELECTOR:FILE
+	MailWorkers    int      // letters under way at once; 0 is the default of package mail
 	TrustedProxies []netip.Prefix
 	Hash           secret.Params // the zero value is secret.DefaultParams
 	HashSlots      int           // passwords hashed at once; 0 is the number of cores
@@ -183,6 +185,7 @@ func (s *server) run(ctx context.Context) error {
 	var working sync.WaitGroup
 	if s.letters != nil {
 		working.Go(func() { s.letters.run(background) })
+		working.Go(func() { s.tryMail(background) })
 	}
 	working.Go(func() {
 		if err := s.house.Webhooks.Run(background, s.Log, s.metrics.observeLetter); err != nil {

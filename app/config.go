@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 )
@@ -44,7 +43,7 @@ func (c *Config) check() error {
 		return errors.New("--hash-slots and --mail-workers cannot be negative")
 	}
 	if c.SMTP != "" && c.SMTP != Mailbox {
-		if _, err := mail.ParseSMTP(c.SMTP); err != nil {
+		if _, err := (MailServer{SMTP: c.SMTP, Helo: c.SMTPHelo, DKIM: c.DKIM}).Transport(); err != nil {
 			return err
 		}
 	}

@@ -21,6 +21,14 @@ const (
 	probeTimeout = 3 * time.Second
 )
 
+// What /readyz says of the mail queue.
+const (
+	mailOK       = "ok"
+	mailRefusing = "refusing"   // the mail server takes no emails
+	mailStill    = "not moving" // emails are due, and no worker of any node takes one
+	mailUnknown  = "unknown"
+)
+
 // readiness is the answer of /readyz, in words that tell a stranger nothing.
 type readiness struct {
 	Ready    bool   `json:"ready"`
@@ -81,9 +89,9 @@ func (s *server) ready(ctx context.Context) readiness {
 }
 
 func (s *server) look(ctx context.Context) readiness {
-	state := readiness{Database: "ok", Schema: "ok", Mail: "ok"}
+	state := readiness{Database: "ok", Schema: "ok", Mail: mailOK}
 	if err := s.house.DB.Ping(ctx); err != nil {
-		return readiness{Database: "unavailable", Schema: "unknown", Mail: "unknown"}
+		return readiness{Database: "unavailable", Schema: "unknown", Mail: mailUnknown}
 	}
 	switch current, known, err := s.house.DB.Version(ctx); {
 	case err != nil:
@@ -91,17 +99,29 @@ func (s *server) look(ctx context.Context) readiness {
 	case current < known:
 		state.Schema = "too old"
 	}
-	var queue mail.Figures
-	err := s.house.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		queue, err = mail.Measure(ctx, tx)
+	state.Mail = s.mailState(ctx)
+	state.Ready = state.Schema == "ok" && (state.Mail == mailOK || state.Mail == mailRefusing)
+	return state
+}
+
+// mailState looks at the queue. A mail server that refuses is told, and does not take a node out of the rotation: every node has the
+// same one, and a store without emails still sells.
+func (s *server) mailState(ctx context.Context) (state string) {
+	err := s.house.DB.Read(ctx, func(tx *db.Tx) error {
+		state = mailOK
+		refusals, err := mail.Refusals(ctx, tx)
+		if err != nil || len(refusals) > 0 {
+			state = mailRefusing
+			return err
+		}
+		stuck, err := mail.Stuck(ctx, tx, stuckAfter)
+		if stuck {
+			state = mailStill
+		}
 		return err
 	})
-	switch {
-	case err != nil:
-		state.Mail = "unknown"
-	case queue.OldestDue > stuckAfter:
-		state.Mail = "not moving"
+	if err != nil {
+		return mailUnknown
 	}
-	state.Ready = state.Schema == "ok" && state.Mail == "ok"
 	return state
 }

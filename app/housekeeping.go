@@ -63,6 +63,7 @@ func sweeps(stores *shop.Snapshot) []sweep {
 		{"codes", recovery.SweepCodes},
 		{"objections", aged(letters, recovery.SweepObjections)},
 		{"deliveries", aged(letters, webhook.Sweep)},
+		{"expired letters", mail.EndExpired},
 		{"letters", aged(letters, mail.Sweep)},
 		{"audit", aged(stores.Duration(shop.KeepAudit), audit.Sweep)},
 	}

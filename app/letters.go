@@ -22,15 +22,15 @@ func (s *server) prepareLetters() error {
 		return nil
 	}
 	l := &letters{log: s.Log}
-	address := s.SMTP
+	server := MailServer{SMTP: s.SMTP, Helo: s.SMTPHelo, DKIM: s.DKIM}
 	if s.SMTP == Mailbox {
 		box, err := mailbox.New(s.Log)
 		if err != nil {
 			return err
 		}
-		l.box, address = box, boxAddress(box)
+		l.box, server.SMTP = box, boxAddress(box)
 	}
-	transport, err := mail.ParseSMTP(address)
+	transport, err := server.Transport()
 	if err != nil {
 		return err
 	}

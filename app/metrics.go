@@ -97,7 +97,8 @@ type queueFigures struct{ house *House }
 var (
 	queueDepth  = prometheus.NewDesc("rekey_mail_queue_letters", "Letters that have not ended.", nil, nil)
 	queueDue    = prometheus.NewDesc("rekey_mail_queue_due_letters", "Letters that wait for a worker right now.", nil, nil)
-	queueOldest = prometheus.NewDesc("rekey_mail_queue_oldest_due_seconds", "How long the first of them has been waiting.", nil, nil)
+	queueOldest = prometheus.NewDesc("rekey_mail_queue_oldest_due_seconds", "How long ago the first of those was queued that wait for a worker or for the mail server.", nil, nil)
+	refusing    = prometheus.NewDesc("rekey_mail_server_refusing", "1 while the mail server takes no emails of a website, or none at all, by the reason.", []string{"reason"}, nil)
 )
 
 // Describe names the figures.
@@ -105,6 +106,7 @@ func (q *queueFigures) Describe(to chan<- *prometheus.Desc) {
 	to <- queueDepth
 	to <- queueDue
 	to <- queueOldest
+	to <- refusing
 }
 
 // Collect reads them; while the database does not answer they are missing rather than wrong.
@@ -112,11 +114,21 @@ func (q *queueFigures) Collect(to chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
 	defer cancel()
 	var f mail.Figures
+	now := map[mail.Reason]float64{}
 	if err := q.house.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		f, err = mail.Measure(ctx, tx)
+		if f, err = mail.Measure(ctx, tx); err != nil {
+			return err
+		}
+		refusals, err := mail.Refusals(ctx, tx)
+		for _, r := range refusals {
+			now[r.Reason] = 1
+		}
 		return err
 	}); err != nil {
 		return
+	}
+	for _, reason := range mail.Reasons() {
+		to <- prometheus.MustNewConstMetric(refusing, prometheus.GaugeValue, now[reason], string(reason))
 	}
 	for desc, value := range map[*prometheus.Desc]float64{
 		queueDepth: float64(f.Depth), queueDue: float64(f.Due), queueOldest: f.OldestDue.Seconds(),

@@ -75,6 +75,8 @@ const (
 	SignedInByLetter    = "signin.by_letter"
 	CodeRefused         = "code.refused" // what was typed was no code of that browser's; the detail "for" says of which kind
 
+	EmailsResent = "emails.resent" // one, or all that wait and were refused; the subject of one is its kind
+
 	ProtectionStarted = "protection.started" // shoppers of a website are asked for a proof of work
 	ProtectionEnded   = "protection.ended"
 
@@ -101,7 +103,7 @@ func Actions() []string {
 		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, AdminResetAsked, AdminReset, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
 		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientChanged, ClientDeleted, IntegrationChanged,
 		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated, Objected, HoldLifted,
-		ProtectionStarted, ProtectionEnded}
+		ProtectionStarted, ProtectionEnded, EmailsResent}
 }
 
 // Kinds of actor.

@@ -167,6 +167,8 @@ func routes() []route {
 
 		{method: "GET", path: lettersPath, right: admin.ViewLetters, handle: (*call).letters},
 		{method: "GET", path: letter, right: admin.ViewLetters, handle: (*call).letter},
+		{method: "POST", path: lettersPath + "/retry", right: admin.ResendEmails, handle: (*call).retryLetters},
+		{method: "POST", path: letter + "/retry", right: admin.ResendEmails, handle: (*call).retryLetter},
 		{method: "GET", path: auditPath, right: admin.ViewAudit, handle: (*call).audit},
 
 		{method: "GET", path: adminsPath, right: admin.ManageAdmins, handle: (*call).administrators},

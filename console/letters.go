@@ -26,6 +26,7 @@ type lettersPage struct {
 	States, Kinds, Websites []option
 	Recipient, From, To     string
 	Rows                    []letterRow
+	Again                   bool // the reader may send emails again
 }
 
 // letters is the list of letters, newest first.
@@ -47,7 +48,8 @@ func (c *call) letters() error {
 		return err
 	}
 	p := lettersPage{page: c.page("Letters", crumb{Text: "Customers"}), paging: f.paging(next), States: options(f.Get("state"), letterStates()...),
-		Kinds: options(f.Get("kind"), letterKinds...), Recipient: f.Get("recipient"), From: f.Get("from"), To: f.Get("to")}
+		Kinds: options(f.Get("kind"), letterKinds...), Recipient: f.Get("recipient"), From: f.Get("from"), To: f.Get("to"),
+		Again: c.may(admin.ResendEmails)}
 	if all := c.websites(); len(all) > 1 {
 		p.Websites = websiteOptions(all, f.Get("website"))
 	}
@@ -121,6 +123,7 @@ type letterPage struct {
 	View        string
 	CustomerURL string
 	Story       []step
+	Again       string // the button's words, "" without one
 }
 
 // letter shows one letter with its history, without what it says.
@@ -142,6 +145,12 @@ func (c *call) letter() error {
 		return err
 	}
 	p := letterPage{page: c.page(letterName(l.Kind), crumb{Text: "Customers"}, crumb{"Letters", lettersPath}), Letter: c.letterRow(l)}
+	if l.Again() && c.may(admin.ResendEmails) {
+		p.Again = "Try Now"
+		if !l.SettledAt.IsZero() {
+			p.Again = "Send Again"
+		}
+	}
 	if v, ok := c.snap.View(l.ViewID); ok {
 		p.View = v.Name
 	}

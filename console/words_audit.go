@@ -68,6 +68,8 @@ var actions = map[string]string{
 	audit.IncidentFinished:  "Incident finished",
 	audit.IncidentTreated:   "Treated by an incident",
 
+	audit.EmailsResent: "Emails sent again or tried now",
+
 	audit.ProtectionStarted: "Attack noticed: proof of work asked for",
 	audit.ProtectionEnded:   "Attack over: no proof of work any more",
 

@@ -21,6 +21,11 @@ var outcomes = map[string]string{
 	"unlocked":          "Customer has been unlocked successfully.",
 	"passkey.taken":     "The passkey was removed. The customer is told by letter.",
 	"passkey.gone":      "This passkey was removed already.",
+	"emails.resent":     "The email is sent again, with the same link.",
+	"letter.under_way":  "This email is being sent right now.",
+	"letter.ended":      "Only an email that was refused or set aside can be sent again.",
+	"letter.over":       "The time of this email is over: its link has expired. Send a new one from the customer's page.",
+	"emails.tried_all":  "What waits is tried now, and the mail server is asked again.",
 	"saved":             "You saved the configuration.",
 	"saved.nothing":     "Nothing was changed.",
 	"website.created":   "The website was created. Give it a store view next.",
@@ -65,6 +70,12 @@ func (c *call) outcome(n web.Notice) string {
 		}
 		return "No letter was sent: this customer has had enough password resets for now. The next one is allowed " +
 			c.minute(at) + "."
+	case "emails.resent_all":
+		emails, err := strconv.ParseInt(n.Args["emails"], 10, 64)
+		if err != nil {
+			return ""
+		}
+		return counted(emails, "email") + " sent again; what waits is tried now."
 	case "force.done":
 		tokens, err1 := strconv.ParseInt(n.Args["tokens"], 10, 64)
 		sessions, err2 := strconv.ParseInt(n.Args["sessions"], 10, 64)

@@ -173,6 +173,6 @@ func waitingLetter(ctx context.Context, tx *db.Tx, v *shop.View, a Address) (mai
 	if db.IsNoRows(err) {
 		return mail.Note{}, nobody()
 	}
-	return mail.Note{Kind: RegistrationLetter, WebsiteID: v.Website.ID, ViewID: viewID, AddressKey: a.Key(v.Website.ID),
+	return mail.Note{Kind: RegistrationLetter, Priority: mail.Awaited, WebsiteID: v.Website.ID, ViewID: viewID, AddressKey: a.Key(v.Website.ID),
 		Data: map[string]string{"registration": id.String()}, ExpiresAt: expires}, err
 }

@@ -127,7 +127,7 @@ func queueLetter(ctx context.Context, tx *db.Tx, v *shop.View, a Address, o audi
 	if err != nil {
 		return err
 	}
-	_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: RegistrationLetter, WebsiteID: v.Website.ID, ViewID: v.ID,
+	_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: RegistrationLetter, Priority: mail.Awaited, WebsiteID: v.Website.ID, ViewID: v.ID,
 		AddressKey: a.Key(v.Website.ID), Data: data, ExpiresAt: expires})
 	if err != nil {
 		return err

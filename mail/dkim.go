@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/emersion/go-msgauth/dkim"
@@ -21,6 +24,9 @@ type DKIM struct {
 	Selector string // the public key is in DNS at Selector._domainkey.Domain
 	Key      crypto.Signer
 }
+
+// dkimBits is the least length of an RSA key; a longer one does not fit one string of a TXT record.
+const dkimBits = 2048
 
 // signed are the headers that a receiver shows or judges by.
 var signed = []string{"From", "To", "Reply-To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type",
@@ -49,10 +55,49 @@ func ParseDKIMKey(b []byte) (crypto.Signer, error) {
 }
 
 func longEnough(key *rsa.PrivateKey) (crypto.Signer, error) {
-	if key.N.BitLen() < 2048 {
-		return nil, fmt.Errorf("the DKIM key has %d bits, less than 2048", key.N.BitLen())
+	if key.N.BitLen() < dkimBits {
+		return nil, fmt.Errorf("the DKIM key has %d bits, less than %d", key.N.BitLen(), dkimBits)
 	}
 	return key, nil
+}
+
+// speaksFor tells whether the key's domain is a sender's domain, or above it.
+func (k DKIM) speaksFor(sender string) bool {
+	sender, domain := strings.ToLower(sender), strings.ToLower(k.Domain)
+	return sender == domain || strings.HasSuffix(sender, "."+domain)
+}
+
+// Signs tells whether a key signs what this address sends.
+func (t *Transport) Signs(sender string) bool {
+	return slices.ContainsFunc(t.DKIM, func(k DKIM) bool { return k.speaksFor(domainOf(sender)) })
+}
+
+// Record is where the public key has to be published in DNS, and the text of the TXT record (RFC 6376 §3.6.1, RFC 8463).
+func (k DKIM) Record() (name, text string, err error) {
+	kind, public := "rsa", []byte(nil)
+	switch key := k.Key.Public().(type) {
+	case ed25519.PublicKey:
+		kind, public = "ed25519", key
+	default:
+		public, err = x509.MarshalPKIXPublicKey(key)
+	}
+	return k.Selector + "._domainkey." + k.Domain, "v=DKIM1; k=" + kind + "; p=" + base64.StdEncoding.EncodeToString(public), err
+}
+
+// GenerateDKIMKey makes a new key in PEM: RSA, which every receiver knows, or Ed25519.
+func GenerateDKIMKey(kind string) ([]byte, error) {
+	var key any
+	var err error
+	if kind == "ed25519" {
+		_, key, err = ed25519.GenerateKey(rand.Reader)
+	} else {
+		key, err = rsa.GenerateKey(rand.Reader, dkimBits)
+	}
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
 }
 
 // sign puts a signature of each key that speaks for the sender's domain on top of the message.
@@ -60,10 +105,10 @@ func (t *Transport) sign(m message) (message, error) {
 	sender := strings.ToLower(domainOf(m.from))
 	var signatures bytes.Buffer
 	for _, k := range t.DKIM {
-		domain := strings.ToLower(k.Domain)
-		if sender != domain && !strings.HasSuffix(sender, "."+domain) {
+		if !k.speaksFor(sender) {
 			continue // a signature of a foreign domain helps nobody (DMARC alignment)
 		}
+		domain := strings.ToLower(k.Domain)
 		signer, err := dkim.NewSigner(&dkim.SignOptions{
 			Domain: domain, Selector: k.Selector, Signer: k.Key, HeaderKeys: signed,
 			HeaderCanonicalization: dkim.CanonicalizationRelaxed, BodyCanonicalization: dkim.CanonicalizationRelaxed,

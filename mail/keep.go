@@ -2,8 +2,8 @@ package mail
 
 import (
 	"context"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/rekeyhq/rekey/db"
@@ -18,23 +18,46 @@ func Sweep(ctx context.Context, tx *db.Tx, age time.Duration, most int) (int64, 
 	// Ids are made in the order of time, so that a look at the oldest few is enough and no index by time is needed.
 	rows, err := tx.Query(ctx, `SELECT id FROM letters WHERE id IN (SELECT o.id FROM (SELECT id, settled_at FROM letters ORDER BY id LIMIT $2) o
 		WHERE o.settled_at < $1)`+tx.SkipLocked(), db.Micro(now.Add(-age)), most)
-	ids, err := db.Collect(rows, err, func(row db.Scanner) (id any, err error) {
-		var one db.ID
-		err = row.Scan(&one)
-		return one, err
-	})
+	ids, err := db.Collect(rows, err, anyID)
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
-	marks := make([]string, len(ids))
-	for i := range ids {
-		marks[i] = "$" + strconv.Itoa(i+1)
-	}
-	these := " IN (" + strings.Join(marks, ", ") + ")"
-	if _, err := tx.Exec(ctx, `DELETE FROM letter_events WHERE letter_id`+these, ids...); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM letter_events WHERE letter_id`+in(ids), ids...); err != nil {
 		return 0, err
 	}
-	return tx.Exec(ctx, `DELETE FROM letters WHERE id`+these, ids...)
+	return tx.Exec(ctx, `DELETE FROM letters WHERE id`+in(ids), ids...)
+}
+
+const expiringQuery = `SELECT id FROM letters WHERE data <> '' AND expires_at <= $1 AND lane = $2 AND (lease IS NULL OR lease_until <= $1)
+	ORDER BY expires_at LIMIT $3`
+
+// EndExpired ends emails whose time is over while nobody could try them, and forgets what was kept to send others again: at most
+// most of both, and tells how many.
+func EndExpired(ctx context.Context, tx *db.Tx, most int) (int64, error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return 0, err
+	}
+	rows, err := tx.Query(ctx, expiringQuery+tx.SkipLocked(), db.Micro(now), Post, most)
+	ids, err := db.Collect(rows, err, anyID)
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	moment, state, words := "$"+strconv.Itoa(len(ids)+1), "$"+strconv.Itoa(len(ids)+2), "$"+strconv.Itoa(len(ids)+3)
+	rows, err = tx.Query(ctx, `UPDATE letters SET data = '', cause = '', lease = NULL, lease_until = NULL, state = `+state+`, settled_at = `+moment+`,
+		last_words = `+words+` WHERE settled_at IS NULL AND id`+in(ids)+` RETURNING id`,
+		append(slices.Clone(ids), db.Micro(now), string(Expired), inTime)...)
+	ended, err := db.Collect(rows, err, anyID)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ended {
+		if err := addEvent(ctx, tx, id.(db.ID), Event{At: now, State: Expired, Words: inTime}); err != nil {
+			return 0, err
+		}
+	}
+	_, err = tx.Exec(ctx, `UPDATE letters SET data = '' WHERE id`+in(ids), ids...)
+	return int64(len(ids)), err
 }
 
 // Erase ends the letters of a customer, and of an address, that are on their way, and forgets to whom all of them went and

@@ -19,9 +19,18 @@ var defaultLease = leaseTimes{life: 30 * time.Second, beat: 5 * time.Second}
 
 // claim is the right of one worker to one letter, until the lease ends.
 type claim struct {
-	letter db.ID
+	letter db.ID // zero: there is none, and the mail server itself is tried
 	lease  db.ID
 	asked  time.Time // by the node's own clock, before the database was asked: the lease ends no earlier than a life later
+
+	asks    bool   // whether a Refusal still holds; nobody else asks meanwhile
+	about   int64  // its website
+	account string // its mail server
+}
+
+func (c claim) of(letter db.ID) claim {
+	c.letter = letter
+	return c
 }
 
 func (w *Worker) lease() leaseTimes {
@@ -70,7 +79,9 @@ func renew(ctx context.Context, d *db.DB, c claim, life time.Duration) (ours boo
 		}
 		n, err := tx.Exec(ctx, `UPDATE letters SET lease_until = $3, next_at = $3 WHERE id = $1 AND lease = $2`,
 			c.letter, c.lease, db.Micro(now.Add(life)))
-		ours = n == 1
+		if ours = n == 1; err == nil && ours && c.asks {
+			err = askAgain(ctx, tx, now.Add(life), c.account, c.about)
+		}
 		return err
 	})
 	return ours, err

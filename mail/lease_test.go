@@ -91,7 +91,7 @@ func TestAWorkerWithoutItsDatabaseFallsSilent(t *testing.T) {
 		enqueue(t, d, to("zoe@example.com"))
 		w := post(d, s.transport(t))
 		w.times = leaseTimes{life: 500 * time.Millisecond, beat: 10 * time.Millisecond}
-		taken, err := take(t.Context(), d, Post, 1, w.lease().life)
+		taken, err := w.take(t.Context(), 1, 0)
 		if err != nil || len(taken) != 1 {
 			t.Fatal(taken, err)
 		}
@@ -115,7 +115,7 @@ func TestOneServerAloneTakesOverAtOnce(t *testing.T) {
 		}
 		drain(t, w, 3)
 		held := enqueue(t, d, to("zoe@example.com"))
-		if taken, err := take(t.Context(), d, Post, 1, defaultLease.life); err != nil || len(taken) != 1 {
+		if taken, err := w.take(t.Context(), 1, 0); err != nil || len(taken) != 1 {
 			t.Fatal(taken, err)
 		}
 		drain(t, w, 0)

@@ -60,6 +60,16 @@ const Post = ""
 // OpenID Connect.
 const Programs = "webhook"
 
+// Priority is how urgent an email is. The more urgent go first; among equals websites take turns.
+type Priority int
+
+// The priorities. What is about one person and nobody sits waiting for is neither.
+const (
+	Awaited Priority = -1 // somebody waits for it in front of a screen: a link, a code
+	Notice  Priority = 0
+	Bulk    Priority = 1 // one of many, queued by one act of the store's
+)
+
 // maxData bounds the JSON of Note.Data in bytes: a note says what to write about, it does not hold the letter.
 const maxData = 4 << 10
 
@@ -67,6 +77,7 @@ const maxData = 4 << 10
 type Note struct {
 	Lane              string // Post, or that of the Worker whose Carrier delivers it
 	Kind              string
+	Priority          Priority
 	WebsiteID, ViewID int64             // WebsiteID 0: to the store's own people, which nobody of one website sees
 	CustomerID        int64             // 0 when nobody has looked the customer up
 	AddressKey        []byte            // customer.Address.Key of the address it was asked for, when that is all that is known
@@ -87,6 +98,9 @@ type Letter struct {
 	LastWords string    // what was said last: the mail server's words, or ours
 	Events    []Event   // oldest first; filled by Get and OfCustomer only
 
+	Cause Reason // while it waits for the mail server to take emails again; "" otherwise
+
+	hasData    bool // what is needed to compose it is still kept
 	unreadable bool // data is no JSON object of strings: the composer cannot be called, the console still shows the row
 }
 
@@ -121,9 +135,9 @@ func Enqueue(ctx context.Context, tx *db.Tx, n Note) (db.ID, error) {
 	}
 	id := db.NewID()
 	_, err = tx.Exec(ctx, `INSERT INTO letters (id, lane, kind, website_id, store_view_id, customer_id, address_key, data,
-		state, next_at, expires_at, created_at) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12)`,
+		state, next_at, expires_at, created_at, priority) VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)`,
 		id, n.Lane, n.Kind, n.WebsiteID, n.ViewID, db.NullInt(n.CustomerID), nullBytes(n.AddressKey), string(data),
-		string(Queued), db.Micro(now), db.Micro(n.ExpiresAt), db.Micro(now))
+		string(Queued), db.Micro(now), db.Micro(n.ExpiresAt), db.Micro(now), n.Priority)
 	if err != nil {
 		return db.ID{}, err
 	}

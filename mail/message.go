@@ -3,8 +3,6 @@ package mail
 import (
 	"bytes"
 	"fmt"
-	netmail "net/mail"
-	"strings"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
@@ -18,6 +16,7 @@ const maxMessage = 256 << 10
 
 // message is a letter as it goes over the wire.
 type message struct {
+	id       string // of the email, for bounces (ENVID)
 	from, to string // of the envelope
 	utf8     bool   // an address needs SMTPUTF8 (RFC 6531)
 	raw      []byte // headers and body, CRLF line ends, before dot-stuffing
@@ -40,40 +39,30 @@ func newMessage(id db.ID, created time.Time, c Content) (message, error) {
 		return message{}, err
 	}
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP), gomail.WithBoundary("rekey-"+id.String()))
-	// The addresses were checked above; go-mail's own parser would accept more than one mailbox's worth of syntax.
-	m.SetAddrHeaderFromMailAddress(gomail.HeaderFrom, &netmail.Address{Name: shown(c.Head.SenderName), Address: from})
-	m.SetAddrHeaderFromMailAddress(gomail.HeaderTo, &netmail.Address{Name: shown(c.To.Name), Address: to})
+	// These are written by our own hand: go-mail begins long names and subjects on a line below their header.
+	head := "From: " + mailboxHeader("From", c.Head.SenderName, from) + "\r\nTo: " + mailboxHeader("To", c.To.Name, to) + "\r\n"
 	if c.Head.SupportEmail != "" && c.Head.SupportEmail != c.Head.SenderEmail {
 		reply, err := wireAddress("support address", c.Head.SupportEmail)
 		if err != nil {
 			return message{}, err
 		}
-		m.SetAddrHeaderFromMailAddress(gomail.HeaderReplyTo, &netmail.Address{Name: shown(c.Head.StoreName), Address: reply})
+		head += "Reply-To: " + mailboxHeader("Reply-To", c.Head.StoreName, reply) + "\r\n"
 	}
+	head += "Subject: " + textHeader("Subject", c.Subject) + "\r\n"
 	m.SetMessageIDWithValue(messageID(id, from))
 	m.SetDateWithValue(created)
-	m.Subject(c.Subject)
 	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 §5: no vacation notice in return
 	if c.Head.Lang != "" {
 		m.SetGenHeader("Content-Language", c.Head.Lang)
 	}
 	m.SetBodyString(gomail.TypeTextPlain, textPart)
 	m.AddAlternativeString(gomail.TypeTextHTML, htmlPart)
-	var raw bytes.Buffer
-	if _, err := m.WriteTo(&raw); err != nil {
+	raw := bytes.NewBufferString(head)
+	if _, err := m.WriteTo(raw); err != nil {
 		return message{}, fmt.Errorf("write the message: %w", err)
 	}
-	msg := message{from: from, to: to, utf8: !isASCII(from) || !isASCII(to), raw: raw.Bytes()}
+	msg := message{id: id.String(), from: from, to: to, utf8: !isASCII(from) || !isASCII(to), raw: raw.Bytes()}
 	return msg, checkWire(msg.raw)
-}
-
-// shown is the name beside an address. net/mail (Go 1.26) leaves a backslash bare in the encoded word of a non-ASCII name,
-// which RFC 2047 §5 (3) forbids and its own parser refuses; such a name is left out, for it only decorates.
-func shown(name string) string {
-	if strings.Contains(name, `\`) && !isASCII(name) {
-		return ""
-	}
-	return name
 }
 
 // messageID is the same at each try: the letter's id at the sender's domain.

@@ -261,9 +261,10 @@ func TestAnyContentIsRefusedOrWellFormed(t *testing.T) {
 			r.Fatal(err)
 		}
 		to, err := parsed.Header.AddressList("To")
-		if err != nil || len(to) != 1 || to[0].Address != m.to || to[0].Name != shown(c.To.Name) {
+		if err != nil || len(to) != 1 || to[0].Address != m.to || to[0].Name != c.To.Name {
 			r.Fatalf("To: %q for %q: %v, %v", parsed.Header.Get("To"), c.To.Name, to, err)
 		}
+		checkHeaderLines(r, m.raw)
 		if len(parsed.Header["Bcc"])+len(parsed.Header["Cc"]) != 0 || len(parsed.Header["To"]) != 1 {
 			r.Fatalf("headers %v", parsed.Header)
 		}
@@ -272,6 +273,49 @@ func TestAnyContentIsRefusedOrWellFormed(t *testing.T) {
 			r.Fatalf("Subject %q became %q: %v", c.Subject, subject, err)
 		}
 	})
+}
+
+// checkHeaderLines holds what RFC 5322 §2.1.1 and RFC 2047 §2 say of the lines of a header, and that none is empty on its first line.
+func checkHeaderLines(t interface{ Fatalf(string, ...any) }, raw []byte) {
+	head, _, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
+	for line := range strings.SplitSeq(string(head), "\r\n") {
+		_, value, _ := strings.Cut(line, ":")
+		switch {
+		case strings.TrimSpace(line) == "" || line[0] != ' ' && line[0] != '\t' && strings.TrimSpace(value) == "":
+			t.Fatalf("an empty line of a header: %q in\n%s", line, head)
+		case len(line) > headerLine && (strings.Contains(line, "=?") || strings.Contains(strings.TrimSpace(value), " ")):
+			t.Fatalf("a line of %d bytes that could be shorter: %s", len(line), line)
+		case !isASCII(line) && !strings.Contains(line, "@"):
+			t.Fatalf("a line outside of ASCII: %s", line)
+		}
+		for word := range strings.FieldsSeq(line) {
+			if strings.HasPrefix(word, "=?") && len(word) > wordLength {
+				t.Fatalf("an encoded word of %d bytes: %s", len(word), word)
+			}
+		}
+	}
+}
+
+// Names and subjects come in every length and script; whoever reads line by line finds each on the line of its header.
+func TestLongNamesFoldLegally(t *testing.T) {
+	for _, name := range []string{"Lune", "Maison Lune – Café", "Boutique Élégante de la Maison Lune et de ses étoiles filantes à Châteauneuf-du-Pape – Vêtements",
+		"株式会社株式会社株式会社株式会社株式会社株式会社株式会社株式会社", "Иван Александрович Константинопольский-Преображенский", strings.Repeat("😀", 40),
+		`A "quoted" \ name, with (all) that <syntax> has; of a very long shop in a very long street`, "=?utf-8?q?not_encoded?=", " two  spaces ",
+		strings.Repeat("a", 200), "مؤسسة القمر للتجارة الإلكترونية والملابس الفاخرة", "e\u0301" + strings.Repeat("e\u0301", 60)} {
+		c := letterTo("zoe@example.com")
+		c.Head.SenderName, c.To.Name, c.Subject, c.Head.StoreName = name, name, name, name
+		m := mustMessage(t, c)
+		checkHeaderLines(t, m.raw)
+		h, _, _ := parts(t, m.raw)
+		for _, header := range []string{"From", "To", "Reply-To"} {
+			if got, err := h.AddressList(header); err != nil || len(got) != 1 || got[0].Name != name {
+				t.Errorf("%s for %q: %v, %v", header, name, got, err)
+			}
+		}
+		if subject, err := new(mime.WordDecoder).DecodeHeader(h.Get("Subject")); err != nil || subject != name {
+			t.Errorf("the subject %q became %q: %v", name, subject, err)
+		}
+	}
 }
 
 func TestColoursCanBeRead(t *testing.T) {

@@ -36,7 +36,7 @@ type Addressee struct {
 
 const (
 	columns = `id, lane, kind, website_id, store_view_id, customer_id, address_key, data, recipient, state, attempts, next_at,
-		expires_at, created_at, settled_at, last_words`
+		expires_at, created_at, settled_at, last_words, cause, priority`
 	maxLimit = 500
 )
 
@@ -194,7 +194,8 @@ func scanLetter(row db.Scanner) (Letter, error) {
 	var data string
 	err := row.Scan(&l.ID, &l.Lane, &l.Kind, &l.WebsiteID, &l.ViewID, db.IntoInt(&l.CustomerID), &l.AddressKey, &data, &l.Recipient,
 		&l.State, &l.Attempts, db.IntoTime(&l.NextAt), db.IntoTime(&l.ExpiresAt), db.IntoTime(&l.CreatedAt),
-		db.IntoTime(&l.SettledAt), &l.LastWords)
+		db.IntoTime(&l.SettledAt), &l.LastWords, &l.Cause, &l.Priority)
+	l.hasData = data != ""
 	if err == nil && data != "" {
 		if json.Unmarshal([]byte(data), &l.Data) != nil { // its error would quote the data
 			l.Data = nil

@@ -25,12 +25,14 @@ import (
 type server struct {
 	addr  string
 	roots *x509.CertPool // the authority of its certificate
+	der   []byte         // the certificate
 
 	// Answers to commands; nil accepts. They may block, to be slow.
 	onMail, onRcpt func(address string) error
 	onData         func(to string, body []byte) error
 	onCut          func(to string) bool // takes the letter, then cuts the connection instead of answering
 	password       string
+	full           bool // greets with "too many connections"
 
 	mu          sync.Mutex
 	connections int
@@ -43,6 +45,8 @@ type received struct {
 	from, to string
 	utf8     bool
 	body     []byte
+	helo     string
+	ret, id  string // what a bounce is to carry: RET and ENVID
 }
 
 type serverOption func(*server, *smtp.Server)
@@ -51,6 +55,7 @@ func withTLS(s *server, srv *smtp.Server) { srv.TLSConfig = s.certificate() }
 func withUTF8(_ *server, srv *smtp.Server) {
 	srv.EnableSMTPUTF8 = true
 }
+func withDSN(_ *server, srv *smtp.Server) { srv.EnableDSN = true }
 func withPassword(password string) serverOption {
 	return func(s *server, srv *smtp.Server) { s.password, srv.AllowInsecureAuth = password, true }
 }
@@ -62,6 +67,9 @@ func startServer(t *testing.T, options ...serverOption) *server {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.connections++
+		if s.full {
+			return nil, &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 7, 0}, Message: "too many connections"}
+		}
 		return &session{server: s, conn: c}, nil
 	}))
 	srv.Domain = "mx.test"
@@ -129,7 +137,7 @@ func (s *server) certificate() *tls.Config {
 	if err != nil {
 		panic(err)
 	}
-	s.roots = x509.NewCertPool()
+	s.roots, s.der = x509.NewCertPool(), der
 	s.roots.AddCert(parsed)
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}}}
 }
@@ -140,6 +148,8 @@ type session struct {
 	from   string
 	to     string
 	utf8   bool
+	ret    string
+	id     string
 }
 
 func (s *session) Reset()        { s.from, s.to = "", "" }
@@ -149,7 +159,7 @@ func (s *session) Mail(from string, o *smtp.MailOptions) error {
 	s.server.mu.Lock()
 	s.server.mails = append(s.server.mails, from)
 	s.server.mu.Unlock()
-	s.from, s.utf8 = from, o.UTF8
+	s.from, s.utf8, s.ret, s.id = from, o.UTF8, string(o.Return), o.EnvelopeID
 	if s.server.onMail != nil {
 		return s.server.onMail(from)
 	}
@@ -175,7 +185,7 @@ func (s *session) Data(r io.Reader) error {
 		}
 	}
 	s.server.mu.Lock()
-	s.server.got = append(s.server.got, received{s.from, s.to, s.utf8, body})
+	s.server.got = append(s.server.got, received{s.from, s.to, s.utf8, body, s.conn.Hostname(), s.ret, s.id})
 	s.server.mu.Unlock()
 	if s.server.onCut != nil && s.server.onCut(s.to) {
 		s.conn.Conn().Close()

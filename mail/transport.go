@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -32,31 +33,36 @@ type Transport struct {
 	Security Security
 	User     string      // "" signs in nowhere
 	Password secret.Text // sent over TLS or to a loopback host only
-	Helo     string      // our name in EHLO; "" is the machine's name
+	Helo     string      // our name in EHLO; "" is the domain of the sender
 
 	RootCAs *x509.CertPool // nil: the system's
 	DKIM    []DKIM         // one signature each; none where the mail server signs
 
+	Tell func(Step) // if set, is told each step of each conversation; for who looks at it, not for logs
+
 	limits timeLimits // zero: the defaults; tests shorten them
 }
 
-// timeLimits bound each step at the mail server. RFC 5321 §4.5.3.2 allows a server minutes; a relay that one pays for
-// answers in less than a second, and a shopper is waiting.
-type timeLimits struct{ dial, greet, command, write, accept time.Duration }
+// timeLimits bound each step at the mail server, as RFC 5321 §4.5.3.2 asks of whoever sends: a server may look into its own
+// spam filters for minutes, and who hangs up before its answer sends a second copy. Workers are several, and one of them is
+// always left to what a person waits for, so that a slow answer holds up its own email.
+type timeLimits struct{ dial, silent, greet, command, data, block, accept time.Duration }
 
 var defaultLimits = timeLimits{
-	dial:    10 * time.Second, // TCP, and TLS where it comes first
-	greet:   20 * time.Second, // banner, EHLO, STARTTLS and signing in: each
-	command: 15 * time.Second, // MAIL, RCPT, DATA, RSET: each
-	write:   30 * time.Second, // the message itself
-	accept:  60 * time.Second, // the answer after the final dot, when the server scans
+	dial:    30 * time.Second, // TCP, and TLS where it comes first
+	silent:  10 * time.Second, // without a greeting, before we look whether the port speaks TLS
+	greet:   5 * time.Minute,  // the greeting, EHLO, STARTTLS and signing in: each
+	command: 5 * time.Minute,  // MAIL, RCPT, RSET: each
+	data:    2 * time.Minute,
+	block:   3 * time.Minute,  // the text itself
+	accept:  10 * time.Minute, // the answer after the final dot
 }
 
-// attemptLimit bounds a whole try, composing included; the lease is renewed meanwhile.
-const attemptLimit = 4 * time.Minute
+// attemptLimit bounds a whole try, composing included; the lease is renewed meanwhile. It is more than the sum of the limits above.
+const attemptLimit = 50 * time.Minute
 
-// ParseSMTP reads smtp://user:pass@host:port?starttls=required|optional|never or smtps://user:pass@host:port. Its errors
-// are sentences for the operator and never quote the address, which may hold a password.
+// ParseSMTP reads smtp://user:pass@host:port?starttls=required|optional|never or smtps://user:pass@host:port, both with ca=FILE
+// for an authority that this machine does not know. Its errors are sentences for the operator and never quote the address, which may hold a password.
 func ParseSMTP(address string) (*Transport, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -77,12 +83,17 @@ func ParseSMTP(address string) (*Transport, error) {
 		return nil, refuse("has an option that cannot be read")
 	}
 	for name, values := range query {
-		if name != "starttls" || len(values) != 1 {
-			return nil, refuse("may have one option, starttls=required, optional or never")
+		if name != "starttls" && name != "ca" || len(values) != 1 {
+			return nil, refuse("may have one option starttls=required, optional or never, and one ca=FILE")
 		}
 	}
 	if err := t.secure(u.Scheme, Security(query.Get("starttls")), query.Has("starttls")); err != nil {
 		return nil, err
+	}
+	if query.Has("ca") {
+		if t.RootCAs, err = authorities(query.Get("ca")); err != nil {
+			return nil, err
+		}
 	}
 	if u.Port() != "" {
 		t.Port, err = strconv.Atoi(u.Port())
@@ -145,22 +156,49 @@ func (t *Transport) times() timeLimits {
 	return t.limits
 }
 
-// helo is the name that we greet with. A machine without a usable name greets as an address literal (RFC 5321 §4.1.3).
-func (t *Transport) helo() string {
-	name := t.Helo
-	if name == "" {
-		name, _ = os.Hostname() // without a name the check below fails
+// authorities are those that this machine trusts, and those of the file.
+func authorities(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, refuse("names a file of certificates with ca= that cannot be read")
 	}
-	for _, r := range name {
-		if (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && r != '.' && r != '-' {
-			name = ""
-			break
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool() // a machine without any, such as a small container
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, refuse("names a file with ca= that holds no certificate in PEM")
+	}
+	return pool, nil
+}
+
+// greetAs is the name that we greet with: the one that was set, or the domain of the sender, which a mail server can look up; the
+// name of a machine is often that of a container. Without any, it is the address that we come from (RFC 5321 §4.1.3).
+func (t *Transport) greetAs(sender string, from net.Addr) string {
+	for _, name := range []string{t.Helo, sender} {
+		if IsHost(name) {
+			return name
 		}
 	}
-	if name == "" {
-		return "[127.0.0.1]"
+	ip := net.IPv4(127, 0, 0, 1)
+	if tcp, ok := from.(*net.TCPAddr); ok {
+		ip = tcp.IP
 	}
-	return name
+	if ip.To4() == nil {
+		return "[IPv6:" + ip.String() + "]"
+	}
+	return "[" + ip.String() + "]"
+}
+
+var hostForm = regexp.MustCompile(`^(?i)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$`)
+
+// IsHost tells whether a name can stand in EHLO: letters, digits and hyphens, with a dot in it.
+func IsHost(name string) bool { return len(name) <= 253 && hostForm.MatchString(name) }
+
+func (t *Transport) tell(at stage, words string) {
+	if t.Tell != nil {
+		t.Tell(Step{Name: string(at), Words: words})
+	}
 }
 
 // String shows the transport without its credentials.

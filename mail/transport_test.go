@@ -3,7 +3,11 @@ package mail
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -178,8 +182,8 @@ func TestSilentServerTimesOut(t *testing.T) {
 	defer listener.Close()
 	transport := parse(t, "smtp://"+listener.Addr().String()+"?starttls=never")
 	short := 30 * time.Millisecond
-	transport.limits = timeLimits{short, short, short, short, short}
-	if _, err := transport.dial(t.Context()); err == nil || !strings.Contains(err.Error(), "did not greet") {
+	transport.limits = timeLimits{dial: short, silent: short, greet: short}
+	if _, err := transport.dial(t.Context(), "shop.example"); err == nil || !strings.Contains(err.Error(), "did not greet") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -207,5 +211,127 @@ func TestNonASCIIMailboxNeedsSMTPUTF8(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A bounce goes to the store's mailbox. It names the email by its number, and brings the headers back, never the text: that holds a
+// link which works.
+func TestABounceIsAskedForWithoutTheLink(t *testing.T) {
+	dbtest.EachAt(t, func(t *testing.T, d *db.DB, _ *dbtest.Clock) {
+		with, without := startServer(t, withDSN), startServer(t)
+		for _, s := range []*server{with, without} {
+			id := enqueue(t, d, to("zoe@example.com"))
+			drain(t, post(d, s.transport(t)), 1)
+			got := s.letters()
+			if len(got) != 1 {
+				t.Fatalf("%d emails", len(got))
+			}
+			head, _, _ := strings.Cut(string(got[0].body), "\r\n\r\n")
+			if s == with && (got[0].ret != "HDRS" || got[0].id != id.String() || strings.Contains(head, "token")) {
+				t.Errorf("a bounce carries %s of %s", got[0].ret, got[0].id)
+			}
+			if s == without && got[0].ret+got[0].id != "" {
+				t.Errorf("a server that does not offer it is asked for %s of %s", got[0].ret, got[0].id)
+			}
+		}
+	})
+}
+
+func TestTheNameInTheGreeting(t *testing.T) {
+	for _, c := range []struct{ set, sender, want string }{
+		{"", "shop.example", "shop.example"},
+		{"mx.shop.example", "shop.example", "mx.shop.example"},
+		{"", "4f1d2c3b", "[127.0.0.1]"},
+		{"", "", "[127.0.0.1]"},
+		{"", "xn--mnchen-3ya.example", "xn--mnchen-3ya.example"},
+	} {
+		s := startServer(t)
+		transport := s.transport(t)
+		transport.Helo = c.set
+		conn, err := transport.dial(t.Context(), c.sender)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := mustMessage(t, letterTo("zoe@example.com"))
+		if _, err := conn.send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		conn.close()
+		if got := s.letters(); len(got) != 1 || got[0].helo != c.want {
+			t.Errorf("%q and %q: %+v", c.set, c.sender, got[0].helo)
+		}
+	}
+}
+
+// smtp:// to a port that speaks TLS at once would wait for a greeting until the end of its patience, and smtps:// to one that does
+// not fails with words that nobody understands.
+func TestCrossedProtocolsAreExplained(t *testing.T) {
+	s := startServer(t)
+	_, err := parse(t, "smtps://"+s.addr).dial(t.Context(), "shop.example")
+	var failed *sendError
+	if !errors.As(err, &failed) || failed.reason != TLS || !strings.Contains(failed.words, "write smtp://") {
+		t.Errorf("TLS to a plain port: %v", err)
+	}
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", s.certificate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() { conn.(*tls.Conn).Handshake() }()
+		}
+	}()
+	transport := parse(t, "smtp://"+listener.Addr().String())
+	transport.limits = timeLimits{dial: 20 * time.Second, silent: 10 * time.Millisecond, greet: time.Minute}
+	_, err = transport.dial(t.Context(), "shop.example")
+	if !errors.As(err, &failed) || failed.reason != TLS || !strings.Contains(failed.words, "write smtps://") {
+		t.Errorf("plain to a TLS port: %v", err)
+	}
+}
+
+// RFC 5321 §4.5.3.2: who hangs up earlier sends a second copy.
+func TestTheTimeLimitsAreThoseOfTheStandard(t *testing.T) {
+	for what, c := range map[string][2]time.Duration{
+		"greeting": {defaultLimits.greet, 5 * time.Minute}, "MAIL and RCPT": {defaultLimits.command, 5 * time.Minute},
+		"DATA": {defaultLimits.data, 2 * time.Minute}, "a block": {defaultLimits.block, 3 * time.Minute},
+		"the final dot": {defaultLimits.accept, 10 * time.Minute},
+	} {
+		if c[0] < c[1] {
+			t.Errorf("%s: %s, less than %s", what, c[0], c[1])
+		}
+	}
+	l := defaultLimits
+	if sum := l.dial + 3*l.greet + 3*l.command + l.data + l.block + l.accept; attemptLimit < sum {
+		t.Errorf("a try may take %s, and its steps %s", attemptLimit, sum)
+	}
+}
+
+func TestAnAuthorityOfOnesOwn(t *testing.T) {
+	s := startServer(t, withTLS)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := parse(t, "smtp://"+s.addr+"?ca="+file).dial(t.Context(), "shop.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.close()
+	if _, err := parse(t, "smtp://"+s.addr).dial(t.Context(), "shop.example"); err == nil {
+		t.Error("without it the certificate is trusted")
+	}
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, []byte("nothing"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"smtp://mail.example.com?ca=/nowhere.pem", "smtps://mail.example.com?ca=" + empty} {
+		if _, err := ParseSMTP(bad); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: %v", bad, err)
+		}
 	}
 }

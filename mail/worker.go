@@ -19,6 +19,9 @@ const (
 	grace          = 10 * time.Second       // what a letter under way gets to finish when the node stops
 	settleLimit    = 30 * time.Second       // how long an outcome is held on to while the database does not answer
 	defaultWorkers = 4
+	handsToKeepOne = 3                // with so many, one is kept for what a person waits for
+	crowdedFor     = 5 * time.Second  // how long a hand rests whose connection was one too many
+	knockLimit     = 25 * time.Second // to try the mail server without an email; less than a lease
 )
 
 // Worker moves letters from the queue to the mail server, or what waits in a lane of its own to wherever its Carrier brings
@@ -36,7 +39,10 @@ type Worker struct {
 	// in now. Metrics count with it; it must be quick and safe for concurrent use.
 	Observe func(kind string, state State)
 
-	times      leaseTimes // zero: the defaults; tests shorten them
+	times      leaseTimes         // zero: the defaults; tests shorten them
+	served     map[Priority]int64 // the website that had its turn last
+	open       atomic.Int64       // connections to the mail server
+	lastSender atomic.Pointer[string]
 	ready      sync.Once
 	wake       chan struct{}
 	lastHandOn atomic.Int64 // unix microseconds
@@ -93,12 +99,16 @@ func (w *Worker) Run(ctx context.Context) error {
 
 // dispatch claims as many letters as there are free hands, so that none waits behind a slow one.
 func (w *Worker) dispatch(ctx context.Context, claims chan<- claim, free chan struct{}) {
+	kept := 0
+	if w.Carry == nil && cap(free) >= handsToKeepOne {
+		kept = 1
+	}
 	for ctx.Err() == nil {
 		hands := gather(ctx, free)
 		if hands == 0 {
 			return
 		}
-		taken, err := take(context.WithoutCancel(ctx), w.DB, w.Lane, hands, w.lease().life) // a claim that is broken off would wait for its lease
+		taken, err := w.take(context.WithoutCancel(ctx), hands, kept) // a claim that is broken off would wait for its lease
 		for range hands - len(taken) {
 			free <- struct{}{}
 		}
@@ -143,9 +153,17 @@ func (w *Worker) rest(ctx context.Context, d time.Duration) {
 	}
 }
 
+// pause waits, without an end by Wake.
+func (w *Worker) pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
 // serve works off claims over one connection, which it closes when nothing came for a while.
 func (w *Worker) serve(ctx context.Context, claims <-chan claim, free chan<- struct{}) {
-	line := &line{transport: w.Transport}
+	line := &line{worker: w}
 	defer line.hangUp()
 	idle := time.NewTimer(idleAfter)
 	defer idle.Stop()
@@ -156,6 +174,9 @@ func (w *Worker) serve(ctx context.Context, claims <-chan claim, free chan<- str
 				return
 			}
 			w.attempt(ctx, line, c)
+			if line.crowded {
+				w.pause(ctx, crowdedFor)
+			}
 			free <- struct{}{}
 			idle.Reset(idleAfter)
 		case <-idle.C:
@@ -167,10 +188,10 @@ func (w *Worker) serve(ctx context.Context, claims <-chan claim, free chan<- str
 // Drain tries every letter that is due now, once each, one after the other, and returns how many it tried. Tests and
 // commands call it; a server calls Run.
 func (w *Worker) Drain(ctx context.Context) (tried int, err error) {
-	line := &line{transport: w.Transport}
+	line := &line{worker: w}
 	defer line.hangUp()
 	for {
-		taken, err := take(ctx, w.DB, w.Lane, 1, w.lease().life)
+		taken, err := w.take(ctx, 1, 0)
 		if err != nil || len(taken) == 0 {
 			return tried, err
 		}
@@ -181,6 +202,10 @@ func (w *Worker) Drain(ctx context.Context) (tried int, err error) {
 
 // attempt tries one claimed letter and records what came of it.
 func (w *Worker) attempt(ctx context.Context, line *line, c claim) {
+	if c.letter == (db.ID{}) {
+		w.knock(ctx, line, c)
+		return
+	}
 	trying, cancel := context.WithTimeout(ctx, attemptLimit)
 	defer cancel()
 	defer w.hold(c, cancel)()
@@ -197,7 +222,7 @@ func (w *Worker) attempt(ctx context.Context, line *line, c claim) {
 	case l.unreadable:
 		o = outcome{state: SetAside, words: "The letter's data cannot be read."}
 	case !now.Before(l.ExpiresAt):
-		o = outcome{state: Expired, words: "It could not be handed over in time."}
+		o = outcome{state: Expired, words: inTime}
 	case w.Carry != nil:
 		o = w.carry(trying, l)
 	default:
@@ -224,21 +249,20 @@ func (w *Worker) try(ctx context.Context, line *line, l Letter) outcome {
 	case err != nil:
 		return w.unwritten(ctx, l, err)
 	}
-	o := outcome{recipient: content.To.Email, server: w.Transport.Server()}
+	o := outcome{recipient: content.To.Email, server: w.Transport.Server(), website: l.WebsiteID, account: w.Transport.account()}
 	o.words, err = line.send(ctx, m)
 	var failed *sendError
 	switch {
 	case err == nil:
-		o.state = HandedOver
-	case errors.As(err, &failed) && failed.permanent:
-		o.state, o.words = Refused, failed.words
+		o.state, o.proved = HandedOver, true
 	case ctx.Err() != nil:
 		o.state, o.words = Deferred, "The try was broken off, because it took too long, the server was stopped, or the lease on the letter was lost."
 	case errors.As(err, &failed):
-		o.state, o.words = Deferred, failed.words
-		if failed.server { // the words name the mail server and nobody's address
-			w.Log.Warn("the mail server does not take letters", "server", o.server, "words", failed.words)
+		o.state, o.words, o.refusal, o.proved = Deferred, failed.words, failed.verdict, failed.answered
+		if failed.blame == mailbox {
+			o.state = Refused
 		}
+		o.told = o.refuses() && l.Cause == failed.reason && l.LastWords == o.words
 	default:
 		o.state, o.words = Deferred, clean(err.Error())
 	}
@@ -269,13 +293,18 @@ func (w *Worker) record(ctx context.Context, c claim, l Letter, o outcome) {
 	if o.state == HandedOver {
 		w.lastHandOn.Store(time.Now().UnixMicro())
 	}
-	kept, err := settle(ctx, w.DB, c, l.Attempts, o)
+	done, err := settle(ctx, w.DB, c, l.Attempts, o)
 	for wait := 100 * time.Millisecond; errors.Is(err, db.ErrUnavailable) && ctx.Err() == nil; wait = min(2*wait, time.Second) {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 		}
-		kept, err = settle(ctx, w.DB, c, l.Attempts, o)
+		done, err = settle(ctx, w.DB, c, l.Attempts, o)
+	}
+	w.tell(done, o)
+	kept := done.kept
+	if done.lifted {
+		w.Wake()
 	}
 	switch {
 	case err != nil:
@@ -287,37 +316,5 @@ func (w *Worker) record(ctx context.Context, c claim, l Letter, o outcome) {
 	}
 	if w.Observe != nil && err == nil && kept != "" {
 		w.Observe(l.Kind, kept)
-	}
-}
-
-// line is a worker's connection, opened when it is needed and opened anew when it went stale.
-type line struct {
-	transport *Transport
-	open      *connection
-}
-
-func (l *line) send(ctx context.Context, m message) (string, error) {
-	if l.open != nil && !l.open.fresh(ctx) {
-		l.hangUp()
-	}
-	if l.open == nil {
-		c, err := l.transport.dial(ctx)
-		if err != nil {
-			return "", err
-		}
-		l.open = c
-	}
-	words, err := l.open.send(ctx, m)
-	var failed *sendError
-	if errors.As(err, &failed) && failed.broken {
-		l.hangUp()
-	}
-	return words, err
-}
-
-func (l *line) hangUp() {
-	if l.open != nil {
-		l.open.close()
-		l.open = nil
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emersion/go-smtp"
+
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/db/dbtest"
 	"github.com/rekeyhq/rekey/fault"
@@ -78,13 +80,13 @@ func TestPermanentRefusalIsRecordedAtOnce(t *testing.T) {
 			return nil
 		}
 		s.onData = func(to string, _ []byte) error {
-			if strings.HasPrefix(to, "full") {
-				return reply(552, "mailbox full")
+			if strings.HasPrefix(to, "odd") {
+				return &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 6, 0}, Message: "lone CR"}
 			}
 			return nil
 		}
 		w := post(d, s.transport(t))
-		gone, full := enqueue(t, d, to("gone@example.com")), enqueue(t, d, to("full@example.com"))
+		gone, odd := enqueue(t, d, to("gone@example.com")), enqueue(t, d, to("odd@example.com"))
 		var others []db.ID
 		for i := range 8 {
 			others = append(others, enqueue(t, d, to(fmt.Sprintf("c%d@example.com", i))))
@@ -96,7 +98,7 @@ func TestPermanentRefusalIsRecordedAtOnce(t *testing.T) {
 		if l.State != Refused || l.Attempts != 1 || history(l) != "queued refused" || l.LastWords != "550 5.0.0 no such mailbox" {
 			t.Errorf("refused at RCPT: %s after %d tries, %q, %q", l.State, l.Attempts, history(l), l.LastWords)
 		}
-		if l := get(t, d, full); l.State != Refused || l.LastWords != "552 5.0.0 mailbox full" {
+		if l := get(t, d, odd); l.State != Refused || l.LastWords != "554 5.6.0 lone CR" {
 			t.Errorf("refused at the end of DATA: %s, %q", l.State, l.LastWords)
 		}
 		for _, id := range others {
@@ -232,7 +234,7 @@ func TestLeaseExpiryIsClaimedAgain(t *testing.T) {
 		s := startServer(t)
 		w := post(d, s.transport(t))
 		id := enqueue(t, d, to("zoe@example.com"))
-		dead, err := take(t.Context(), d, Post, 5, defaultLease.life) // by a worker that dies now
+		dead, err := w.take(t.Context(), 5, 0) // by a worker that dies now
 		if err != nil || len(dead) != 1 {
 			t.Fatal(dead, err)
 		}
@@ -246,9 +248,9 @@ func TestLeaseExpiryIsClaimedAgain(t *testing.T) {
 		if l := get(t, d, id); l.State != HandedOver || l.Attempts != 2 {
 			t.Errorf("%s after %d tries", l.State, l.Attempts)
 		}
-		kept, err := settle(t.Context(), d, dead[0], 1, outcome{state: Deferred}) // it was only slow, and comes too late
-		if err != nil || kept != "" || get(t, d, id).State != HandedOver {
-			t.Errorf("a lost lease still decided: %q, %v", kept, err)
+		done, err := settle(t.Context(), d, dead[0], 1, outcome{state: Deferred}) // it was only slow, and comes too late
+		if err != nil || done.kept != "" || get(t, d, id).State != HandedOver {
+			t.Errorf("a lost lease still decided: %q, %v", done.kept, err)
 		}
 		if len(s.letters()) != 1 {
 			t.Errorf("%d copies", len(s.letters()))

@@ -79,7 +79,7 @@ func (s *Service) mailEmailChange(ctx context.Context, tx *db.Tx, v *shop.View, 
 	if err := customer.PutEmailChange(ctx, tx, c, to, id, s.Key.Derive(emailPurpose, id[:]), expires); err != nil {
 		return err
 	}
-	_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: EmailChangeLetter, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID,
+	_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: EmailChangeLetter, Priority: mail.Awaited, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID,
 		Data: map[string]string{"change": id.String()}, ExpiresAt: expires})
 	if err != nil {
 		return err

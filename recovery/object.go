@@ -61,7 +61,7 @@ func (s *Service) object(ctx context.Context, tx *db.Tx, v *shop.View, ob *Objec
 		return err
 	}
 	if ob.Does.Mail {
-		_, err := mail.Enqueue(ctx, tx, mail.Note{Kind: SecureLetter, WebsiteID: ob.customer.WebsiteID, ViewID: v.ID, CustomerID: ob.customer.ID,
+		_, err := mail.Enqueue(ctx, tx, mail.Note{Kind: SecureLetter, Priority: mail.Awaited, WebsiteID: ob.customer.WebsiteID, ViewID: v.ID, CustomerID: ob.customer.ID,
 			ExpiresAt: now.Add(v.Duration(shop.LinkExpirationPeriod))})
 		if err != nil {
 			return err

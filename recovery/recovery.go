@@ -117,7 +117,7 @@ func (s *Service) askFor(ctx context.Context, tx *db.Tx, v *shop.View, a asking,
 		}
 		return audit.Record(ctx, tx, e)
 	}
-	id, err := mail.Enqueue(ctx, tx, mail.Note{Kind: letter, WebsiteID: v.Website.ID, ViewID: v.ID, AddressKey: key,
+	id, err := mail.Enqueue(ctx, tx, mail.Note{Kind: letter, Priority: mail.Awaited, WebsiteID: v.Website.ID, ViewID: v.ID, AddressKey: key,
 		Data: map[string]string{"address": a.address.String(), "place": o.Place(), "browser": o.Browser()}, ExpiresAt: expires})
 	if err != nil {
 		return err
@@ -179,7 +179,7 @@ func (s *Service) Send(ctx context.Context, permit admin.Permit, customerID int6
 		if err != nil {
 			return err
 		}
-		_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: StoreLetter, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID,
+		_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: StoreLetter, Priority: mail.Awaited, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID,
 			ExpiresAt: now.Add(v.Duration(shop.LinkExpirationPeriod))})
 		if err != nil {
 			return err

@@ -20,7 +20,8 @@ type Warning struct {
 	Why         string // a sentence of the store's, or ""
 }
 
-// Warn queues the letter of a Warning in the caller's transaction, on no limit: the store asked, not a visitor. Errors: fault
+// Warn queues the letter of a Warning in the caller's transaction, on no limit: the store asked, not a visitor. There may be a
+// million of them, so they go after everything else. Errors: fault
 // Conflict when no store view of the customer's has a base URL.
 func (s *Service) Warn(ctx context.Context, tx *db.Tx, c customer.Customer, w Warning) (letter db.ID, err error) {
 	snap, err := s.Shop.Load(ctx)
@@ -31,7 +32,7 @@ func (s *Service) Warn(ctx context.Context, tx *db.Tx, c customer.Customer, w Wa
 	if err != nil {
 		return db.ID{}, err
 	}
-	n := mail.Note{Kind: SignedOutLetter, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID}
+	n := mail.Note{Kind: SignedOutLetter, Priority: mail.Bulk, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID}
 	if w.Why != "" {
 		n.Data = map[string]string{"why": w.Why}
 	}

@@ -44,6 +44,7 @@ type commands struct {
 	Audit       auditCommands       `cmd:"" help:"Look at an installation from outside."`
 	Incident    incidentCommands    `cmd:"" help:"Breach day: many customers at once are signed out, must choose a new password, are told."`
 	Passwords   passwordsCommands   `cmd:"" help:"The list of breached passwords, which new ones are compared with."`
+	Mail        mailCommands        `cmd:"" help:"The mail server, and emails that wait or were refused."`
 	Config      configCommands      `cmd:"" help:"Settings, by the paths of Adobe Commerce."`
 	Key         keyCommands         `cmd:"" help:"The secret key that links are made with."`
 	Restored    restoredCommand     `cmd:"" help:"After a backup was restored: end what was issued before, so that nothing that was used since works again."`

@@ -21,11 +21,11 @@ type logging struct {
 type serveCommand struct {
 	place
 	logging
+	mailServer
 	Listen           string        `default:"127.0.0.1:8080" help:"Address to listen on, for storefront, web API and console."`
 	ConsoleListen    string        `placeholder:"ADDR" help:"Address of the console alone; it is not on --listen then."`
 	MetricsListen    string        `placeholder:"ADDR" help:"Address of /metrics, for Prometheus."`
 	MailboxListen    string        `placeholder:"ADDR" help:"Address of the mailbox, with --smtp mailbox (default: 127.0.0.1:8025)."`
-	SMTP             string        `name:"smtp" placeholder:"URL" help:"Mail server, smtp://user:password@host:port?starttls=required|optional|never or smtps://…, or mailbox: letters stay in this process and are shown on a page. Without one, letters wait for a node that has one; with --dev the default is mailbox."`
 	TrustedProxies   []string      `placeholder:"CIDR,…" help:"Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."`
 	MailWorkers      int           `default:"4" help:"Letters under way at once."`
 	HashMemory       uint32        `default:"19" placeholder:"MIB" help:"Memory of one password hash (Argon2id), in MiB."`
@@ -71,7 +71,7 @@ func (c *serveCommand) config(sh shell) (app.Config, error) {
 	}
 	return app.Config{
 		Place: c.at(), Listen: c.Listen, ConsoleListen: c.ConsoleListen, MetricsListen: c.MetricsListen, MailboxListen: c.MailboxListen,
-		SMTP: c.SMTP, MailWorkers: c.MailWorkers, TrustedProxies: proxies,
+		SMTP: c.SMTP, SMTPHelo: c.SMTPHelo, DKIM: c.DKIM, MailWorkers: c.MailWorkers, TrustedProxies: proxies,
 		Hash:      secret.Params{Memory: c.HashMemory * 1024, Time: c.HashTime, Threads: secret.DefaultParams.Threads},
 		HashSlots: c.HashSlots, Drain: c.Drain, NoMigrate: c.NoMigrate, ReplaceKey: c.ReplaceSecretKey,
 		Version: version(), Log: log, Out: sh.out,
