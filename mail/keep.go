@@ -2,8 +2,6 @@ package mail
 
 import (
 	"context"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/rekeyhq/rekey/db"
@@ -28,9 +26,6 @@ func Sweep(ctx context.Context, tx *db.Tx, age time.Duration, most int) (int64, 
 	return tx.Exec(ctx, `DELETE FROM letters WHERE id`+in(ids), ids...)
 }
 
-const expiringQuery = `SELECT id FROM letters WHERE data <> '' AND expires_at <= $1 AND lane = $2 AND (lease IS NULL OR lease_until <= $1)
-	ORDER BY expires_at LIMIT $3`
-
 // EndExpired ends emails whose time is over while nobody could try them, and forgets what was kept to send others again: at most
 // most of both, and tells how many.
 func EndExpired(ctx context.Context, tx *db.Tx, most int) (int64, error) {
@@ -38,26 +33,28 @@ func EndExpired(ctx context.Context, tx *db.Tx, most int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	rows, err := tx.Query(ctx, expiringQuery+tx.SkipLocked(), db.Micro(now), Post, most)
-	ids, err := db.Collect(rows, err, anyID)
-	if err != nil || len(ids) == 0 {
-		return 0, err
-	}
-	moment, state, words := "$"+strconv.Itoa(len(ids)+1), "$"+strconv.Itoa(len(ids)+2), "$"+strconv.Itoa(len(ids)+3)
-	rows, err = tx.Query(ctx, `UPDATE letters SET data = '', cause = '', lease = NULL, lease_until = NULL, state = `+state+`, settled_at = `+moment+`,
-		last_words = `+words+` WHERE settled_at IS NULL AND id`+in(ids)+` RETURNING id`,
-		append(slices.Clone(ids), db.Micro(now), string(Expired), inTime)...)
-	ended, err := db.Collect(rows, err, anyID)
-	if err != nil {
-		return 0, err
-	}
-	for _, id := range ended {
-		if err := addEvent(ctx, tx, id.(db.ID), Event{At: now, State: Expired, Words: inTime}); err != nil {
-			return 0, err
+	rows, err := tx.Query(ctx, `SELECT id, settled_at FROM letters WHERE data <> '' AND expires_at <= $1 AND lane = $2
+		AND (lease IS NULL OR lease_until <= $1) ORDER BY expires_at LIMIT $3`+tx.SkipLocked(), db.Micro(now), Post, most)
+	over, err := db.Collect(rows, err, func(row db.Scanner) (l Letter, err error) {
+		err = row.Scan(&l.ID, db.IntoTime(&l.SettledAt))
+		return l, err
+	})
+	for _, l := range over {
+		if err == nil && l.SettledAt.IsZero() {
+			err = expire(ctx, tx, now, l.ID)
+		} else if err == nil {
+			_, err = tx.Exec(ctx, `UPDATE letters SET data = '' WHERE id = $1`, l.ID)
 		}
 	}
-	_, err = tx.Exec(ctx, `UPDATE letters SET data = '' WHERE id`+in(ids), ids...)
-	return int64(len(ids)), err
+	return int64(len(over)), err
+}
+
+func expire(ctx context.Context, tx *db.Tx, now time.Time, id db.ID) error {
+	if _, err := tx.Exec(ctx, `UPDATE letters SET data = '', cause = '', lease = NULL, lease_until = NULL, state = $2, settled_at = $3, last_words = $4
+		WHERE id = $1`, id, string(Expired), db.Micro(now), inTime); err != nil {
+		return err
+	}
+	return addEvent(ctx, tx, id, Event{At: now, State: Expired, Words: inTime})
 }
 
 // Erase ends the letters of a customer, and of an address, that are on their way, and forgets to whom all of them went and
