@@ -50,6 +50,12 @@ func ParseAddress(s string) (Address, error) {
 		return Address{}, malformed
 	}
 	ascii, err := lookup.ToASCII(domain)
+	if err == nil { // what is kept is read again, and has to come out as it went in
+		var again string
+		if again, err = lookup.ToASCII(ascii); again != ascii {
+			return Address{}, malformed
+		}
+	}
 	if err != nil || !strings.Contains(ascii, ".") || strings.HasSuffix(ascii, ".") || len(ascii)+len(local)+1 > MaxAddress {
 		return Address{}, malformed
 	}
