@@ -35,20 +35,21 @@ func (p *past) connects(c customer.Customer) error {
 	}
 	from := p.somewhere()
 	from.UserAgent = telephone
-	var who signin.Signed
+	var session signin.Opened
 	err = p.h.DB.Write(p.ctx, func(tx *db.Tx) error {
-		if who.Customer, err = customer.Find(p.ctx, tx, c.ID); err != nil {
-			return err
+		c, err := customer.Find(p.ctx, tx, c.ID)
+		if err == nil {
+			session, err = signin.Open(p.ctx, tx, view, c, from)
 		}
-		if _, err := signin.Open(p.ctx, tx, view, who.Customer, from); err != nil {
-			return err
-		}
-		return customer.SignedIn(p.ctx, tx, c.ID, p.at, from.IP)
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	who.Session.CreatedAt = p.at
+	who, err := p.h.SignIn.Check(p.ctx, view, session.Secret)
+	if err != nil {
+		return err
+	}
 	server, redirect := &token.OAuth2{DB: p.h.DB, Key: p.h.Key}, p.app.RedirectURIs[0]
 	request, _, err := server.Ask(p.ctx, view, url.Values{"client_id": {p.app.ClientID}, "redirect_uri": {redirect}, "response_type": {"code"},
 		"scope": {"openid profile email offline_access"}, "prompt": {"consent"}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}}, true, from)
