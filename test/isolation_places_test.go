@@ -3,6 +3,7 @@ package test
 import (
 	"fmt"
 	"html"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -68,6 +69,7 @@ func (i *isolation) places() []slot {
 	asSignedIn := func(method, path string, body func(secret string) any) func(string, string) *http.Request {
 		return func(host, secret string) *http.Request {
 			g := newGuest(host)
+			maps.Copy(g.cookies, i.connecting)
 			g.cookies["rekey-session-base"], g.cookies["rekey-session-nord"] = shown[host], shown[host]
 			if body == nil {
 				return g.request(method, path+url.QueryEscape(secret), nil)

@@ -70,6 +70,7 @@ type isolation struct {
 	other, its string // the app of the other website, and its word
 
 	codes          map[string]string // that were mailed, by what for
+	connecting     map[string]string // the cookies of the browser in which the app's request was begun
 	asking         map[string]string // the cookies of the browser that asked for them, and was asked for a passkey
 	phone, another *fixture.Device   // with the shopper's passkey at the first website, and with none yet
 	questions      []question
@@ -114,6 +115,7 @@ func (a *arena) isolate() *isolation {
 	text := func(got answer) string { return strings.Trim(strings.TrimSpace(got.body), `"`) }
 	i.asksForCodes()
 	i.passkeys(browser)
+	i.connecting = browser.cookies
 	i.treasures = []treasure{
 		{"a session", browser.cookies["rekey-session-base"], []string{"session", "session that acts"}},
 		{"a link", a.link(forgetful, 1), []string{"link opened", "link followed", "new password", "new password by REST", "link checked by REST"}},

@@ -66,7 +66,7 @@ func TestLettersOutlastAFailingMailServer(t *testing.T) {
 			{why: "it is closing down", fail: says(421, "closing down"), state: "deferred", words: "421 4.2.0 closing down", mend: welcome, copies: 1},
 			{why: "greylisting", fail: says(451, "come back later"), state: "deferred", words: "451 4.2.0 come back later", mend: welcome, copies: 1},
 			{why: "a full inbox that may be emptied", fail: says(452, "mailbox full"), state: "deferred", words: "452 4.2.0 mailbox full", mend: welcome, copies: 1},
-			{why: "a full inbox that is given up", fail: says(552, "mailbox full"), state: "refused", words: "552 5.2.0 mailbox full", mend: welcome, copies: 1, again: true},
+			{why: "a full inbox that the server calls final", fail: says(552, "mailbox full"), state: "deferred", words: "552 5.2.0 mailbox full", mend: welcome, copies: 1},
 			{why: "nobody lives there", fail: says(550, "no such mailbox"), state: "refused", words: "550 5.2.0 no such mailbox", mend: welcome, copies: 1, again: true},
 			{why: "it takes the letter, and the line breaks before it says so", fail: func() { s.post.cutting(true) }, state: "deferred", words: "did not answer",
 				mend: func() { s.post.cutting(false) }, copies: 2},
