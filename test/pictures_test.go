@@ -35,13 +35,7 @@ func TestDrawEveryPage(t *testing.T) {
 		t.Skip("REKEY_SCREENSHOTS names no folder")
 	}
 	d := newDemo(t)
-	for setting, value := range map[string]string{"customer/password/min_time_between_password_reset_requests": "0",
-		"customer/password/max_number_password_reset_requests": "0", "customer/password/max_requests_per_client": "0",
-		"customer/signin_by_letter/enabled": "1"} {
-		if _, complaint, exit := command(t, "", "config", "set", setting, value, "--data", d.data); exit != 0 {
-			t.Fatal(complaint)
-		}
-	}
+	d.withoutLimits()
 	album := &album{t: t, dir: dir}
 	draw := func(scenes []scene, front string) func(*testing.T, drawing) {
 		return func(t *testing.T, draw drawing) {
@@ -118,6 +112,18 @@ func (d *demo) stage(front string) *stage {
 			b.send("email", camille.name)
 			return recoveryLink.FindString(d.letter(camille.name, aLink, before).Text)
 		}}
+}
+
+// withoutLimits lets the demo send as many emails as one asks for.
+func (d *demo) withoutLimits() {
+	d.t.Helper()
+	for setting, value := range map[string]string{"customer/password/min_time_between_password_reset_requests": "0",
+		"customer/password/max_number_password_reset_requests": "0", "customer/password/max_requests_per_client": "0",
+		"customer/signin_by_letter/enabled": "1"} {
+		if _, complaint, exit := command(d.t, "", "config", "set", setting, value, "--data", d.data); exit != 0 {
+			d.t.Fatal(complaint)
+		}
+	}
 }
 
 // everyLetter makes the demo send each kind of letter from a store view, and gives their numbers in the mailbox.
