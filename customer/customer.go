@@ -11,6 +11,7 @@
 package customer
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/netip"
@@ -145,7 +146,12 @@ type New struct {
 	ConfirmedAt         time.Time // zero: the address is not proven
 	CreatedAt           time.Time // zero: now
 	LastSignInAt        time.Time
+	Disabled            bool
+	Profile             // group 0 is the general one
 }
+
+// generalGroup is the group of customers of whom nothing else is said.
+const generalGroup = 1
 
 // Create stores a new account. Errors: fault Conflict when the website has the address already.
 func Create(ctx context.Context, tx *db.Tx, n New) (Customer, error) {
@@ -161,20 +167,24 @@ func Create(ctx context.Context, tx *db.Tx, n New) (Customer, error) {
 	if n.Hash != "" {
 		hash, changed = n.Hash, n.CreatedAt
 	}
-	var id any
-	columnsIn, first := "", ""
-	if n.ID != 0 {
-		id, columnsIn, first = n.ID, "id, ", "$13, "
+	custom, err := n.Profile.custom()
+	if err != nil {
+		return Customer{}, err
 	}
 	args := []any{n.WebsiteID, n.ViewID, n.Address.typed, n.Address.canonical, n.Firstname, n.Lastname,
 		searchText(n.Firstname, n.Lastname, n.Address.typed), hash, db.Micro(changed), db.Micro(n.ConfirmedAt),
-		db.Micro(n.CreatedAt), db.Micro(n.LastSignInAt)}
-	if id != nil {
-		args = append(args, id)
+		db.Micro(n.CreatedAt), db.Micro(n.LastSignInAt), !n.Disabled, n.Prefix, n.Middlename, n.Suffix, n.Gender, n.DateOfBirth, n.TaxVat,
+		n.Subscribed, cmp.Or(n.GroupID, generalGroup), custom}
+	columnsIn, first := "", ""
+	if n.ID != 0 {
+		columnsIn, first = "id, ", "$23, "
+		args = append(args, n.ID)
 	}
 	c, err := scan(tx.Row(ctx, `INSERT INTO customers (`+columnsIn+`website_id, store_view_id, email, email_canon, firstname,
-		lastname, search, password_hash, password_changed_at, confirmed_at, created_at, updated_at, last_sign_in_at)
-		VALUES (`+first+`$1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$11,$12) ON CONFLICT DO NOTHING RETURNING `+columns, args...))
+		lastname, search, password_hash, password_changed_at, confirmed_at, created_at, updated_at, last_sign_in_at, active, prefix,
+		middlename, suffix, gender, date_of_birth, taxvat, subscribed, group_id, custom_attributes)
+		VALUES (`+first+`$1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22)
+		ON CONFLICT DO NOTHING RETURNING `+columns, args...))
 	if fault.Is(err, fault.NotFound) {
 		return Customer{}, exists()
 	}

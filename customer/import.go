@@ -2,10 +2,12 @@ package customer
 
 import (
 	"context"
-	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,8 +20,9 @@ import (
 )
 
 const (
-	importBatch      = 500 // rows in one transaction
-	maxImportMessage = 100 // refused rows that a report names; the rest is counted
+	importBatch      = 500        // rows in one transaction
+	maxImportMessage = 100        // refused rows that a report names; the rest is counted
+	maxID            = 4294967295 // Adobe Commerce's customer numbers are unsigned and of 32 bits; new ones need room after them
 	timeForm         = "2006-01-02 15:04:05"
 )
 
@@ -28,10 +31,13 @@ var fields = map[string]string{
 	"id": "id", "entity_id": "id", "email": "email", "firstname": "firstname", "lastname": "lastname",
 	"website": "website", "_website": "website", "store_view": "store_view", "_store": "store_view",
 	"password_hash": "password_hash", "created_at": "created_at", "confirmation": "confirmation", "confirmed": "confirmed",
+	"last_sign_in_at": "last_sign_in_at", "active": "active", "is_active": "active", "group_id": "group_id", "prefix": "prefix",
+	"middlename": "middlename", "suffix": "suffix", "dob": "dob", "date_of_birth": "dob", "gender": "gender", "taxvat": "taxvat",
+	"is_subscribed": "is_subscribed", "custom_attributes": "custom_attributes",
 }
 
-// exportHeader is what Export writes and Import reads back. Password hashes are left out: an export travels.
-var exportHeader = []string{"id", "email", "firstname", "lastname", "website", "store_view", "confirmed", "created_at", "last_sign_in_at"}
+// adminStore is Commerce's own store view, in which its administrators make customers. No shopper ever sees it.
+const adminStore = "admin"
 
 // ImportOptions of Import.
 type ImportOptions struct{ DryRun bool }
@@ -41,63 +47,59 @@ type ImportReport struct {
 	Read, Created, Known, Refused int
 	WithPassword                  int      // of the created, those who keep theirs
 	Problems                      []string // "line 7: …", the first maxImportMessage
+	PassedOver                    []string // columns that were not read
+}
+
+// row is a customer of the file.
+type row struct {
+	line int
+	New
 }
 
 // Import reads customers from CSV with a header line (RFC 4180): email, firstname, lastname and website at least; also
-// store_view, id, password_hash (Argon2id, Adobe Commerce's, or a crypt string: customers keep their passwords),
-// created_at and confirmed. Columns that it does not know are passed over. An address that its website has already is left as it is and
+// store_view, id, password_hash (Argon2id, Adobe Commerce's, or a crypt string: customers keep their passwords), and what
+// a profile has. Columns that it does not know are named in the report. An address that its website has already is left as it is and
 // counted, so that an import which broke off can simply be run again. A row that is refused names its line and the reason,
-// and the others go on. progress hears the number of rows read, from time to time.
-func (s *Service) Import(ctx context.Context, r io.Reader, o ImportOptions, progress func(done int)) (ImportReport, error) {
+// and the others go on. A file that cannot be read to its end is an error beside the report of what was done before. progress hears the
+// number of rows read, from time to time.
+func (s *Service) Import(ctx context.Context, r io.Reader, o ImportOptions, progress func(done int)) (report ImportReport, err error) {
 	snap, err := s.Shop.Load(ctx)
 	if err != nil {
-		return ImportReport{}, err
+		return report, err
 	}
-	lines := csv.NewReader(r)
-	lines.FieldsPerRecord = -1
-	lines.ReuseRecord = false
-	header, err := lines.Read()
+	in, err := openSheet(ctx, r, fields)
+	if err == nil {
+		err = in.need("email", "firstname", "lastname", "website")
+	}
 	if err != nil {
-		return ImportReport{}, fmt.Errorf("the file has no header line: %w", err)
+		return report, err
 	}
-	at, err := columnsOf(header)
-	if err != nil {
-		return ImportReport{}, err
-	}
-	var report ImportReport
-	var batch []New
-	flush := func() error {
-		if err := s.store(ctx, batch, o, &report); err != nil {
-			return err
+	report.PassedOver = in.others
+	im := importing{Service: s, report: &report, seen: newSeen(o.DryRun)}
+	for {
+		rec, err := in.next()
+		if errors.Is(err, io.EOF) {
+			return report, im.flush(ctx)
 		}
-		batch = batch[:0]
+		if err != nil {
+			return report, errors.Join(im.flush(context.WithoutCancel(ctx)), err)
+		}
+		report.Read++
+		n, err := rowOf(snap, rec)
+		if err != nil {
+			report.refuse(rec.line, err)
+			continue
+		}
+		if im.batch = append(im.batch, row{rec.line, n}); len(im.batch) < importBatch {
+			continue
+		}
+		if err := im.flush(ctx); err != nil {
+			return report, err
+		}
 		if progress != nil {
 			progress(report.Read)
 		}
-		return nil
 	}
-	for {
-		record, err := lines.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return report, fmt.Errorf("the file cannot be read as CSV: %w", err)
-		}
-		report.Read++
-		line, _ := lines.FieldPos(0)
-		n, err := rowOf(snap, at, record)
-		if err != nil {
-			report.refuse(line, err)
-			continue
-		}
-		if batch = append(batch, n); len(batch) == importBatch {
-			if err := flush(); err != nil {
-				return report, err
-			}
-		}
-	}
-	return report, flush()
 }
 
 func (r *ImportReport) refuse(line int, err error) {
@@ -107,185 +109,255 @@ func (r *ImportReport) refuse(line int, err error) {
 	}
 }
 
-func columnsOf(header []string) (map[string]int, error) {
-	at := map[string]int{}
-	for i, name := range header {
-		name = strings.ToLower(strings.TrimSpace(strings.TrimPrefix(name, "\ufeff")))
-		if known, ok := fields[name]; ok {
-			if _, twice := at[known]; !twice {
-				at[known] = i
-			}
+func rowOf(snap *shop.Snapshot, rec record) (n New, err error) {
+	if !rec.whole() {
+		return n, errors.New("it is not in UTF-8; save the file as “CSV UTF-8”")
+	}
+	if n.WebsiteID, n.ViewID, err = placeOf(snap, rec.value("website"), rec.value("store_view")); err != nil {
+		return n, err
+	}
+	if n.Address, err = ParseAddress(rec.value("email")); err != nil {
+		return n, fmt.Errorf("%q: %w", rec.value("email"), err)
+	}
+	n.Firstname, n.Lastname = strings.TrimSpace(rec.text("firstname")), strings.TrimSpace(rec.text("lastname"))
+	if n.Hash, err = secret.Accept(rec.text("password_hash")); err != nil {
+		return n, err
+	}
+	if text := rec.value("id"); text != "" {
+		if n.ID, err = strconv.ParseInt(text, 10, 64); err != nil || n.ID < 1 || n.ID > maxID {
+			return n, fmt.Errorf("%q is no customer number from 1 to %d", text, maxID)
 		}
 	}
-	for _, needed := range []string{"email", "firstname", "lastname", "website"} {
-		if _, ok := at[needed]; !ok {
-			return nil, fmt.Errorf("the header has no column %q; needed are email, firstname, lastname and website", needed)
-		}
+	if n.CreatedAt, err = rec.moment("created_at"); err != nil {
+		return n, err
 	}
-	return at, nil
-}
-
-func rowOf(snap *shop.Snapshot, at map[string]int, record []string) (New, error) {
-	get := func(name string) string {
-		if i, ok := at[name]; ok && i < len(record) {
-			return record[i]
-		}
-		return ""
-	}
-	w, ok := snap.WebsiteByCode(get("website"))
-	if !ok {
-		return New{}, fmt.Errorf("there is no website %q", get("website"))
-	}
-	views := snap.ViewsOf(w.ID)
-	if len(views) == 0 {
-		return New{}, fmt.Errorf("website %q has no store view", w.Code)
-	}
-	v := views[0]
-	if code := get("store_view"); code != "" {
-		if v, ok = snap.ViewByCode(code); !ok || v.WebsiteID != w.ID {
-			return New{}, fmt.Errorf("website %q has no store view %q", w.Code, code)
-		}
-	}
-	address, err := ParseAddress(get("email"))
-	if err != nil {
-		return New{}, fmt.Errorf("%q: %w", get("email"), err)
-	}
-	n := New{WebsiteID: w.ID, ViewID: v.ID, Address: address, Firstname: strings.TrimSpace(get("firstname")), Lastname: strings.TrimSpace(get("lastname")), Hash: get("password_hash")}
-	if err := checkName(n.Firstname, n.Lastname); err != nil {
-		return New{}, err
-	}
-	if n.Hash, err = secret.Accept(n.Hash); err != nil {
-		return New{}, err
-	}
-	if text := get("id"); text != "" {
-		if n.ID, err = strconv.ParseInt(text, 10, 64); err != nil || n.ID < 1 {
-			return New{}, fmt.Errorf("%q is no customer number", text)
-		}
-	}
-	if text := get("created_at"); text != "" {
-		if n.CreatedAt, err = time.Parse(timeForm, text); err != nil {
-			return New{}, fmt.Errorf("%q is no moment such as %s", text, timeForm)
-		}
+	if n.LastSignInAt, err = rec.moment("last_sign_in_at"); err != nil {
+		return n, err
 	}
 	// Commerce keeps the key of a pending confirmation; who has none is confirmed.
-	if get("confirmation") == "" && get("confirmed") != "0" {
+	if rec.value("confirmation") == "" && rec.value("confirmed") != "0" {
 		n.ConfirmedAt = time.Now().UTC()
 		if !n.CreatedAt.IsZero() {
 			n.ConfirmedAt = n.CreatedAt
 		}
 	}
-	return n, nil
+	if n.Profile, err = profileOf(rec); err != nil {
+		return n, err
+	}
+	active, err := rec.yes("active", true)
+	n.Disabled = !active
+	return n, errors.Join(err, Customer{Firstname: n.Firstname, Lastname: n.Lastname, Profile: n.Profile}.check())
 }
 
-func (s *Service) store(ctx context.Context, batch []New, o ImportOptions, report *ImportReport) error {
-	if len(batch) == 0 {
+// placeOf is the website of a customer, and the store view: its first one for customers whom Commerce's administrators made.
+func placeOf(snap *shop.Snapshot, website, view string) (websiteID, viewID int64, err error) {
+	w, ok := snap.WebsiteByCode(website)
+	if !ok {
+		return 0, 0, fmt.Errorf("there is no website %q", website)
+	}
+	views := snap.ViewsOf(w.ID)
+	if len(views) == 0 {
+		return 0, 0, fmt.Errorf("website %q has no store view", w.Code)
+	}
+	v, ok := snap.ViewByCode(view)
+	switch {
+	case ok && v.WebsiteID == w.ID:
+		return w.ID, v.ID, nil
+	case view == "" || !ok && view == adminStore:
+		return w.ID, views[0].ID, nil
+	}
+	return 0, 0, fmt.Errorf("website %q has no store view %q", w.Code, view)
+}
+
+// genders are what Commerce's export writes for the numbers of Profile.Gender.
+var genders = map[string]int64{"": 0, "male": 1, "female": 2, "not specified": 3}
+
+func profileOf(rec record) (p Profile, err error) {
+	p = Profile{Prefix: rec.value("prefix"), Middlename: rec.value("middlename"), Suffix: rec.value("suffix"), TaxVat: rec.value("taxvat"), GroupID: generalGroup}
+	if text := rec.value("group_id"); text != "" {
+		if p.GroupID, err = strconv.ParseInt(text, 10, 32); err != nil {
+			return p, fmt.Errorf("%q is no number of a customer group", text)
+		}
+	}
+	text, known := rec.value("gender"), false
+	if p.Gender, known = genders[strings.ToLower(text)]; !known {
+		if p.Gender, err = strconv.ParseInt(text, 10, 32); err != nil {
+			return p, fmt.Errorf("%q is no gender: a number, Male, Female or Not Specified", text)
+		}
+	}
+	born, err := rec.moment("dob")
+	if err != nil {
+		return p, err
+	}
+	if !born.IsZero() {
+		p.DateOfBirth = born.Format(time.DateOnly)
+	}
+	if p.Subscribed, err = rec.yes("is_subscribed", false); err != nil {
+		return p, err
+	}
+	if text := rec.value("custom_attributes"); text != "" {
+		if err := json.Unmarshal([]byte(text), &p.Custom); err != nil {
+			return p, errors.New("custom_attributes is no JSON object of texts")
+		}
+	}
+	return p, nil
+}
+
+// yes reads a column of yes and no.
+func (r record) yes(name string, otherwise bool) (bool, error) {
+	text := r.value(name)
+	if text == "" {
+		return otherwise, nil
+	}
+	yes, err := strconv.ParseBool(strings.ToLower(text))
+	if err != nil {
+		return false, fmt.Errorf("%s is %q, not 1 or 0", name, text)
+	}
+	return yes, nil
+}
+
+// moments are the forms of a time that databases, programs and spreadsheets write; without a zone it is UTC. Days that are
+// written with slashes are refused: nobody can tell which number is the month.
+var moments = []string{timeForm, time.DateOnly, time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02 15:04:05Z07:00"}
+
+// moment reads a time; what databases write for none is the zero time.
+func (r record) moment(name string) (time.Time, error) {
+	text := r.value(name)
+	if text == "" || strings.HasPrefix(text, "0000-00-00") {
+		return time.Time{}, nil
+	}
+	for _, form := range moments {
+		if t, err := time.Parse(form, text); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%s is %q, no moment such as %s", name, text, timeForm)
+}
+
+// importing is an import under way.
+type importing struct {
+	*Service
+	report *ImportReport
+	seen   *seen // of a dry run: what would be in the database by now
+	batch  []row
+}
+
+// seen remembers the addresses and numbers of a file by their hashes; nil remembers nothing.
+type seen struct {
+	seed    maphash.Seed
+	entries map[uint64]bool
+}
+
+func newSeen(dryRun bool) *seen {
+	if !dryRun {
 		return nil
 	}
-	var made, known, kept int
-	count := func(tx *db.Tx) error {
-		made, known, kept = 0, 0, 0
-		for _, n := range batch {
-			if _, err := FindByAddress(ctx, tx, n.WebsiteID, n.Address); err == nil {
-				known++
-				continue
-			} else if !fault.Is(err, fault.NotFound) {
+	return &seen{maphash.MakeSeed(), map[uint64]bool{}}
+}
+
+func (s *seen) has(key string) bool { return s != nil && s.entries[maphash.String(s.seed, key)] }
+func (s *seen) add(keys ...string) {
+	for _, key := range keys {
+		s.entries[maphash.String(s.seed, key)] = true
+	}
+}
+func (n New) addressKey() string {
+	return strconv.FormatInt(n.WebsiteID, 10) + " " + n.Address.canonical
+}
+func (n New) numberKey() string { return "#" + strconv.FormatInt(n.ID, 10) }
+
+var errKnown = errors.New("the website has the address already")
+
+// flush stores the batch in one transaction; a dry run only asks what would become of it.
+func (im *importing) flush(ctx context.Context) error {
+	if len(im.batch) == 0 {
+		return nil
+	}
+	run := im.DB.Write
+	if im.seen != nil {
+		run = im.DB.Read
+	}
+	var after ImportReport
+	err := run(ctx, func(tx *db.Tx) error {
+		after = *im.report
+		after.Problems = slices.Clone(after.Problems)
+		for _, r := range im.batch {
+			err := im.one(ctx, tx, r.New)
+			switch f, refused := fault.As(err); {
+			case err == nil:
+				after.Created++
+				if r.Hash != "" {
+					after.WithPassword++
+				}
+			case errors.Is(err, errKnown):
+				after.Known++
+			case refused:
+				after.refuse(r.line, f)
+			default:
 				return err
 			}
-			if !o.DryRun {
-				if _, err := Create(ctx, tx, n); fault.Is(err, fault.Conflict) {
-					known++ // twice in the file, or its number is taken
-					continue
-				} else if err != nil {
-					return err
-				}
-			}
-			made++
-			if n.Hash != "" {
-				kept++
-			}
 		}
-		if o.DryRun {
+		if im.seen != nil {
 			return nil
 		}
 		if err := tx.Advance(ctx, "customers"); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, audit.Entry{Action: audit.CustomersImported, Actor: audit.Actor{Kind: audit.Command, Name: "command line"},
-			Detail: map[string]string{"created": strconv.Itoa(made), "known": strconv.Itoa(known)}})
-	}
-	run := s.DB.Write
-	if o.DryRun {
-		run = s.DB.Read
-	}
-	if err := run(ctx, count); err != nil {
+			Detail: map[string]string{"created": strconv.Itoa(after.Created - im.report.Created), "known": strconv.Itoa(after.Known - im.report.Known)}})
+	})
+	if err != nil {
 		return err
 	}
-	report.Created += made
-	report.Known += known
-	report.WithPassword += kept
+	*im.report, im.batch = after, im.batch[:0]
 	return nil
 }
 
-// Export writes every customer as CSV, by number, and tells how many. It holds no password hash and no secret. Text that
-// a spreadsheet would take for a formula is preceded by an apostrophe (CWE-1236).
-func (s *Service) Export(ctx context.Context, w io.Writer) (int, error) {
-	snap, err := s.Shop.Load(ctx)
-	if err != nil {
-		return 0, err
+// one makes a customer, or would. Errors: errKnown; fault Conflict when its number is taken.
+func (im *importing) one(ctx context.Context, tx *db.Tx, n New) error {
+	if err := im.room(ctx, tx, n); err != nil {
+		return err
 	}
-	out := csv.NewWriter(w)
-	if err := out.Write(exportHeader); err != nil {
-		return 0, err
+	if im.seen != nil {
+		im.seen.add(n.addressKey())
+		if n.ID != 0 {
+			im.seen.add(n.numberKey())
+		}
+		return nil
 	}
-	total, cursor := 0, ""
-	for {
-		var page Page
-		err := s.DB.Read(ctx, func(tx *db.Tx) (err error) {
-			page, err = Search(ctx, tx, Query{Cursor: cursor, Limit: MaxPageSize})
-			return err
-		})
-		if err != nil {
-			return total, err
-		}
-		for _, c := range page.Customers {
-			if err := out.Write(exportRow(snap, c)); err != nil {
-				return total, err
-			}
-			total++
-		}
-		if cursor = page.Next; cursor == "" {
-			out.Flush()
-			return total, out.Error()
+	_, err := Create(ctx, tx, n)
+	if fault.Is(err, fault.Conflict) { // somebody was faster
+		if taken := im.room(ctx, tx, n); taken != nil {
+			return taken
 		}
 	}
+	return err
 }
 
-func exportRow(snap *shop.Snapshot, c Customer) []string {
-	var website, view string
-	if w, ok := snap.Website(c.WebsiteID); ok {
-		website = w.Code
+// room tells whether the address and the number of a customer are free.
+func (im *importing) room(ctx context.Context, tx *db.Tx, n New) error {
+	_, err := FindByAddress(ctx, tx, n.WebsiteID, n.Address)
+	if err == nil || im.seen.has(n.addressKey()) {
+		return errKnown
 	}
-	if v, ok := snap.View(c.ViewID); ok {
-		view = v.Code
+	if !fault.Is(err, fault.NotFound) || n.ID == 0 {
+		return unless(fault.NotFound, err)
 	}
-	at := func(t time.Time) string {
-		if t.IsZero() {
-			return ""
-		}
-		return t.Format(timeForm)
+	var one int
+	err = tx.Row(ctx, "SELECT 1 FROM customers WHERE id = $1", n.ID).Scan(&one) // of somebody who was deleted as well
+	if err == nil || im.seen.has(n.numberKey()) {
+		return fault.New(fault.Conflict, "number.taken", fmt.Sprintf("number %d belongs to another customer", n.ID))
 	}
-	confirmed := "0"
-	if c.Confirmed() {
-		confirmed = "1"
+	if db.IsNoRows(err) {
+		return nil
 	}
-	return []string{strconv.FormatInt(c.ID, 10), plain(c.Email), plain(c.Firstname), plain(c.Lastname), website, view,
-		confirmed, at(c.CreatedAt), at(c.LastSignInAt)}
+	return err
 }
 
-// plain keeps a spreadsheet from running what a shopper typed.
-func plain(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
+// unless is err, or nothing if it is of a kind.
+func unless(kind fault.Kind, err error) error {
+	if fault.Is(err, kind) {
+		return nil
 	}
-	return s
+	return err
 }

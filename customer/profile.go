@@ -35,6 +35,15 @@ type Profile struct {
 	DefaultBilling, DefaultShipping int64             // numbers of postal addresses, 0 for none
 }
 
+// custom is how the table keeps the attributes of the store.
+func (p Profile) custom() (string, error) {
+	if len(p.Custom) == 0 {
+		return "", nil
+	}
+	text, err := json.Marshal(p.Custom)
+	return string(text), err
+}
+
 // Changes are what is to change about a customer; nil stays as it is.
 type Changes struct {
 	Firstname, Lastname                             *string
@@ -203,13 +212,9 @@ func store(ctx context.Context, tx *db.Tx, c Customer, disabled bool) error {
 	if err != nil {
 		return err
 	}
-	custom := ""
-	if len(c.Custom) > 0 {
-		b, err := json.Marshal(c.Custom)
-		if err != nil {
-			return err
-		}
-		custom = string(b)
+	custom, err := c.Profile.custom()
+	if err != nil {
+		return err
 	}
 	raise := 0
 	if disabled {

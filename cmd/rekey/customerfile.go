@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/rekeyhq/rekey/app"
@@ -22,19 +23,19 @@ type customerImport struct {
 
 // Run reads the file.
 func (c *customerImport) Run(ctx context.Context, sh shell) error {
-	file, err := sh.open(c.File)
+	file, done, err := sh.open(ctx, c.File)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer done()
 	return c.change(ctx, func(h *app.House) error {
 		progress := newProgress(sh, "customers")
 		report, err := h.Customers.Import(ctx, file, customer.ImportOptions{DryRun: c.DryRun}, progress.to)
 		progress.end()
-		if err != nil {
+		if err != nil && report.Read == 0 {
 			return err
 		}
-		return c.tell(sh, report)
+		return errors.Join(err, c.tell(sh, report)) // what was done before the file broke off is done
 	})
 }
 
@@ -42,9 +43,12 @@ func (c *customerImport) tell(sh shell, r customer.ImportReport) error {
 	for _, problem := range r.Problems {
 		fmt.Fprintln(sh.err, problem)
 	}
+	if len(r.PassedOver) > 0 && !c.JSON {
+		fmt.Fprintf(sh.err, "Columns passed over: %s.\n", strings.Join(r.PassedOver, ", "))
+	}
 	if c.JSON {
 		if err := sh.writeJSON(map[string]any{"read": r.Read, "created": r.Created, "known": r.Known, "refused": r.Refused,
-			"with_password": r.WithPassword, "dry_run": c.DryRun}); err != nil {
+			"with_password": r.WithPassword, "dry_run": c.DryRun, "passed_over": r.PassedOver}); err != nil {
 			return err
 		}
 	} else {

@@ -59,16 +59,24 @@ type shell struct {
 	out, err io.Writer
 }
 
-// open gives the file that an import reads; - is standard input.
-func (sh shell) open(name string) (io.ReadCloser, error) {
+// open gives the file that an import reads; - is standard input. It is closed when ctx ends, since a pipe in which nothing comes would
+// be waited for until something does.
+func (sh shell) open(ctx context.Context, name string) (r io.Reader, done func(), err error) {
 	if name == "-" {
-		return io.NopCloser(sh.in), nil
+		in, _ := sh.in.(io.Closer)
+		stop := context.AfterFunc(ctx, func() {
+			if in != nil {
+				in.Close()
+			}
+		})
+		return sh.in, func() { stop() }, nil
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("the file cannot be read: %w", err)
+		return nil, nil, fmt.Errorf("the file cannot be read: %w", err)
 	}
-	return f, nil
+	stop := context.AfterFunc(ctx, func() { f.Close() })
+	return f, func() { stop(); f.Close() }, nil
 }
 
 func main() {

@@ -44,11 +44,11 @@ func breachedFacts(path string, f breached.Facts, imported string) breachedRow {
 
 // Run makes the list. The server may run meanwhile.
 func (c *passwordsImport) Run(ctx context.Context, sh shell) error {
-	file, err := sh.open(c.File)
+	file, done, err := sh.open(ctx, c.File)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer done()
 	return c.change(ctx, func(h *app.House) error {
 		progress := newProgress(sh, "lines read")
 		report, err := h.ImportBreached(ctx, file, breached.Order{Form: c.Form, LeastCount: c.LeastCount}, func(lines int64, built float64) {
