@@ -33,6 +33,7 @@ var floors = [][]string{
 	{"customer"},                       // people who buy
 	{"admin"},                          // people who run the store
 	{"mail", "limit", "shop", "audit"}, // records
+	{"password"},                       // what a new password must keep to
 	{"db", "secret", "fault", "lang", "passkey"}, // ground
 	{"fair"}, // what the ground hands out, shared
 }

@@ -10,6 +10,8 @@
 //     token of the web API is not issued for it. A code counts once, and so does a passkey's answer.
 //   - Asking for a new password looks nobody up: every name gets the same answer. The letter's link is derived and rests nowhere,
 //     works once, and changes the password only: the second factor is asked for as before.
+//   - A new password keeps to the rules of customers' at their strictest, in every door: long enough, not common, breached, made of
+//     the administrator's own names or easily guessed.
 //   - Whoever's password or second factor changes is told by letter.
 //   - A session ends by itself, after a time without use and after a day at the latest; a new password ends them all.
 package admin
@@ -23,7 +25,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/db"
@@ -31,10 +32,6 @@ import (
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 )
-
-// MinPassword is the least length of an administrator's password in code points (Commerce: 7 with letters and digits;
-// here length alone, NIST SP 800-63B-4 §3.1.1.2).
-const MinPassword = 8
 
 // Admin is one administrator.
 type Admin struct {
@@ -100,14 +97,7 @@ func (n New) check() error {
 	if _, ok := role(n.Role); !ok {
 		errs = append(errs, fault.Refuse("role", "malformed", fmt.Sprintf("There is no role %q; the roles are %s.", n.Role, strings.Join(roleNames(), ", ")), nil))
 	}
-	return errors.Join(append(errs, checkPassword(n.Password))...)
-}
-
-func checkPassword(password secret.Text) error {
-	if n := utf8.RuneCountInString(password.Reveal()); n < MinPassword || n > 256 || !utf8.ValidString(password.Reveal()) {
-		return fault.Refuse("password", "password.too_short", fmt.Sprintf("The password of an administrator needs at least %d characters.", MinPassword), map[string]any{"Min": MinPassword})
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Create makes an administrator. Errors: fault Invalid; Conflict when the name is taken; Forbidden for more websites than
@@ -122,7 +112,7 @@ func (s *Service) Create(ctx context.Context, permit Permit, n New, o audit.Orig
 	if n.Role == "" {
 		n.Role = Owner
 	}
-	if err := n.check(); err != nil {
+	if err := errors.Join(n.check(), s.judge(ctx, Admin{Username: n.Username, Email: n.Email, Name: n.Name}, n.Password, n.Password)); err != nil {
 		return Admin{}, err
 	}
 	hash, err := s.Hasher.Hash(ctx, n.Password)
@@ -156,7 +146,11 @@ func (s *Service) SetPassword(ctx context.Context, permit Permit, name string, p
 	if err := permit.Need(ManageAdmins); err != nil {
 		return err
 	}
-	if err := checkPassword(password); err != nil {
+	who, err := s.byName(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := s.judge(ctx, who, password, password); err != nil {
 		return err
 	}
 	hash, err := s.Hasher.Hash(ctx, password)
@@ -164,11 +158,7 @@ func (s *Service) SetPassword(ctx context.Context, permit Permit, name string, p
 		return err
 	}
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
-		who, err := scan(tx.Row(ctx, "UPDATE admins SET password_hash = $2, session_generation = session_generation + 1 WHERE username_canon = $1 RETURNING "+columns,
-			strings.ToLower(name), hash))
-		if fault.Is(err, fault.NotFound) {
-			return fault.New(fault.NotFound, "not_found", fmt.Sprintf("There is no administrator %q.", name))
-		}
+		who, err := scan(tx.Row(ctx, "UPDATE admins SET password_hash = $2, session_generation = session_generation + 1 WHERE id = $1 RETURNING "+columns, who.ID, hash))
 		if err != nil {
 			return err
 		}
@@ -177,6 +167,18 @@ func (s *Service) SetPassword(ctx context.Context, permit Permit, name string, p
 		}
 		return s.recordFactor(ctx, tx, permit.Actor(), who, "password", audit.Origin{})
 	})
+}
+
+// byName finds an administrator, active or not. Errors: fault NotFound.
+func (s *Service) byName(ctx context.Context, name string) (who Admin, err error) {
+	err = s.DB.Read(ctx, func(tx *db.Tx) error {
+		who, err = scan(tx.Row(ctx, "SELECT "+columns+" FROM admins WHERE username_canon = $1", strings.ToLower(name)))
+		if fault.Is(err, fault.NotFound) {
+			return fault.New(fault.NotFound, "not_found", fmt.Sprintf("There is no administrator %q.", name))
+		}
+		return err
+	})
+	return who, err
 }
 
 // List returns every administrator by name.

@@ -79,10 +79,10 @@ func TestSessionsEndByIdlenessByAgeAndByANewPassword(t *testing.T) {
 			t.Error("alive after thirteen hours of use")
 		}
 		before := open()
-		if err := h.Admins.SetPassword(ctx, manage, "ADA", secret.NewText("another-secret")); err != nil || alive(before) {
+		if err := h.Admins.SetPassword(ctx, manage, "ADA", secret.NewText("another-secret-9")); err != nil || alive(before) {
 			t.Errorf("a new password: %v, old session alive: %v", err, alive(before))
 		}
-		o, err := signIn(h, "ada", "another-secret")
+		o, err := signIn(h, "ada", "another-secret-9")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,11 +122,11 @@ func TestAdministratorsAreRefusedInPlainWords(t *testing.T) {
 		h := fixture.Furnish(t, d)
 		newAdmin(t, h, "ada", admin.Owner)
 		for why, n := range map[string]admin.New{
-			"the same name in capitals": {Username: "ADA", Email: "a@x.test", Role: admin.Owner, Password: secret.NewText("long-enough")},
+			"the same name in capitals": {Username: "ADA", Email: "a@x.test", Role: admin.Owner, Password: secret.NewText(bossWord)},
 			"short password":            {Username: "bob", Email: "a@x.test", Role: admin.Owner, Password: secret.NewText("short")},
-			"unknown role":              {Username: "bob", Email: "a@x.test", Role: "king", Password: secret.NewText("long-enough")},
-			"no address":                {Username: "bob", Email: "x", Role: admin.Owner, Password: secret.NewText("long-enough")},
-			"odd name":                  {Username: "bob bob", Email: "a@x.test", Role: admin.Owner, Password: secret.NewText("long-enough")},
+			"unknown role":              {Username: "bob", Email: "a@x.test", Role: "king", Password: secret.NewText(bossWord)},
+			"no address":                {Username: "bob", Email: "x", Role: admin.Owner, Password: secret.NewText(bossWord)},
+			"odd name":                  {Username: "bob bob", Email: "a@x.test", Role: admin.Owner, Password: secret.NewText(bossWord)},
 		} {
 			if _, err := h.Admins.Create(ctx, manage, n, fixture.Origin); !fault.Is(err, fault.Invalid) && !fault.Is(err, fault.Conflict) {
 				t.Errorf("%s: %v", why, err)

@@ -2,12 +2,29 @@ package admin
 
 import (
 	"context"
+	"strings"
 
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/password"
 	"github.com/rekeyhq/rekey/secret"
 )
+
+// judge refuses a new password that breaks a rule of the console. Errors: fault Invalid on "password" or "password_confirmation".
+func (s *Service) judge(ctx context.Context, who Admin, password, confirm secret.Text) error {
+	snap, err := s.Shop.Load(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = snap.AdminPasswordRules().CheckPair(password, confirm, who.person())
+	return err
+}
+
+// person is what the password of an administrator must not be made of.
+func (a Admin) person() password.Person {
+	return password.Person{Email: a.Email, Names: append([]string{a.Username}, strings.Fields(a.Name)...)}
+}
 
 // ChangePassword replaces the password of an administrator who knows it. Every session and token of theirs ends; the session
 // that is returned is the one to go on with. Errors: those of Prove; fault Invalid on "password" or "password_confirmation".
@@ -15,7 +32,7 @@ func (s *Service) ChangePassword(ctx context.Context, who Admin, current, passwo
 	if err := s.Prove(ctx, who, current, o); err != nil {
 		return Opened{}, err
 	}
-	if err := checkPair(password, confirm); err != nil {
+	if err := s.judge(ctx, who, password, confirm); err != nil {
 		return Opened{}, err
 	}
 	hash, err := s.Hasher.Hash(ctx, password)

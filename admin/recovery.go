@@ -10,6 +10,7 @@ import (
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/limit"
 	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/password"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 )
@@ -143,6 +144,7 @@ func (s *Service) putLink(ctx context.Context, tx *db.Tx, snap *shop.Snapshot, l
 
 // PendingReset is a link that works.
 type PendingReset struct {
+	Rules  password.Rules
 	linkID db.ID
 	who    Admin
 }
@@ -186,9 +188,14 @@ const linkLives = "spent_at IS NULL AND expires_at > $1 AND " + Stands
 // CheckReset tells whether a link works, without spending it. Unknown, used and expired ones are one answer. Errors: fault
 // Expired; fault Limited for a client that tries many links that are none.
 func (s *Service) CheckReset(ctx context.Context, link secret.Text, o audit.Origin) (PendingReset, error) {
+	snap, err := s.Shop.Load(ctx)
+	if err != nil {
+		return PendingReset{}, err
+	}
 	var p PendingReset
-	err := s.DB.Read(ctx, func(tx *db.Tx) (err error) {
+	err = s.DB.Read(ctx, func(tx *db.Tx) (err error) {
 		p, err = s.findLink(ctx, tx, link)
+		p.Rules = snap.AdminPasswordRules()
 		return err
 	})
 	if !fault.Is(err, fault.Expired) {
@@ -211,7 +218,7 @@ func (s *Service) CompleteReset(ctx context.Context, link, password, confirm sec
 	if err != nil {
 		return err
 	}
-	if err := checkPair(password, confirm); err != nil {
+	if _, err := p.Rules.CheckPair(password, confirm, p.who.person()); err != nil {
 		return err
 	}
 	hash, err := s.Hasher.Hash(ctx, password)
@@ -247,16 +254,6 @@ func (s *Service) CompleteReset(ctx context.Context, link, password, confirm sec
 		}
 		return audit.Record(ctx, tx, audit.Entry{Action: audit.AdminReset, Actor: actorOf(who), Subject: who.Username, Origin: o})
 	})
-}
-
-func checkPair(password, confirm secret.Text) error {
-	if err := checkPassword(password); err != nil {
-		return err
-	}
-	if !password.Equal(confirm) {
-		return fault.Refuse("password_confirmation", "password.mismatch", "The two passwords are not the same. Enter the same password twice.", nil)
-	}
-	return nil
 }
 
 // EndExpired makes links that have expired count as spent, at most most of them: they stay dead when the clock of the database

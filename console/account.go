@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"image/png"
 	"net/http"
-	"strconv"
 
 	"github.com/boombuler/barcode"
 	"github.com/boombuler/barcode/qr"
@@ -42,7 +41,7 @@ func (c *call) accountForm() (accountPage, error) {
 	p.Password = form{Action: accountPath + "/password", Submit: "Change Password", Key: p.Key, Who: c.who.Username, Fields: []field{
 		{Name: "current_password", Label: "Current Password", Type: "password", Autocomplete: "current-password"},
 		{Name: "password", Label: "New Password", Type: "password", Autocomplete: "new-password",
-			Hint: "At least " + strconv.Itoa(admin.MinPassword) + " characters. Your other sessions and tokens end."},
+			Hint: c.sentences(c.snap.AdminPasswordRules()) + " Your other sessions and tokens end."},
 		{Name: "password_confirmation", Label: "Confirm New Password", Type: "password", Autocomplete: "new-password"},
 	}}
 	// Two forms on one page: the ids of the second are its own.

@@ -2,10 +2,11 @@ package console
 
 import (
 	"net/http"
-	"strconv"
+	"strings"
 
 	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/password"
 	"github.com/rekeyhq/rekey/web"
 )
 
@@ -66,10 +67,13 @@ func (c *call) adminForm() formPage {
 		{Name: "role", Label: "Role", Options: roles, Hint: "Owners may do everything. Customer support can send resets, force sign-ins and unlock. Viewers change nothing."},
 		{Name: "website", Label: "Website", Options: sites, Hint: "An administrator of one website sees nothing of the others."},
 		{Name: "password", Label: "Password", Type: "password", Autocomplete: "new-password",
-			Hint: "At least " + strconv.Itoa(admin.MinPassword) + " characters. It is for the new administrator; hand it over in person."},
+			Hint: c.sentences(c.snap.AdminPasswordRules()) + " It is for the new administrator; hand it over in person."},
 	}}
 	return p
 }
+
+// sentences says rules beforehand.
+func (c *call) sentences(r password.Rules) string { return strings.Join(r.Sentences(c.lang), " ") }
 
 func (c *call) newAdministrator() error { return c.show(c.adminForm()) }
 

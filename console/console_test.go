@@ -247,6 +247,8 @@ func TestAdministratorOfOneWebsiteMakesNoneOfAll(t *testing.T) {
 			}
 			got.hides(t, bossWord)
 		}
+		common := desk.post("/admin/administrators", "username", "tom", "email", "tom@lune.example", "role", "support", "website", "base", "password", "password1234")
+		common.shows(t, "There is a problem", "one of the first that others would try", "At least 12 characters")
 		desk.act("/admin/administrators", "username", "tom", "email", "tom@lune.example", "role", "support", "website", "base", "password", bossWord).
 			shows(t, "The administrator was created", "tom", "Customer support")
 	})

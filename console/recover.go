@@ -2,7 +2,6 @@ package console
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/rekeyhq/rekey/admin"
@@ -62,13 +61,13 @@ func (c *call) newPasswordPage() error {
 	if err != nil {
 		return c.orExpired(err)
 	}
-	return c.render(http.StatusOK, "login", c.newPasswordForm(pending.Username(), opened.ShownFor(opened.Latest())))
+	return c.render(http.StatusOK, "login", c.newPasswordForm(pending, opened.ShownFor(opened.Latest())))
 }
 
-func (c *call) newPasswordForm(username, shownFor string) signInData {
-	p := signInData{page: c.page("Set a New Password"), Intro: "For " + username + ". Every browser and program that is signed in as you is signed out."}
-	p.Form = form{Action: newPasswordPath, Submit: "Reset Password", Key: p.Key, Who: username, Hidden: []hidden{{web.ShownForField, shownFor}}, Fields: []field{
-		{Name: "password", Label: "New Password", Type: "password", Autocomplete: "new-password", Hint: "At least " + strconv.Itoa(admin.MinPassword) + " characters."},
+func (c *call) newPasswordForm(pending admin.PendingReset, shownFor string) signInData {
+	p := signInData{page: c.page("Set a New Password"), Intro: "For " + pending.Username() + ". Every browser and program that is signed in as you is signed out."}
+	p.Form = form{Action: newPasswordPath, Submit: "Reset Password", Key: p.Key, Who: pending.Username(), Hidden: []hidden{{web.ShownForField, shownFor}}, Fields: []field{
+		{Name: "password", Label: "New Password", Type: "password", Autocomplete: "new-password", Hint: c.sentences(pending.Rules)},
 		{Name: "password_confirmation", Label: "Confirm New Password", Type: "password", Autocomplete: "new-password"},
 	}}
 	return p
@@ -92,7 +91,7 @@ func (c *call) newPassword() error {
 		if err != nil {
 			return c.orExpired(err)
 		}
-		p := c.newPasswordForm(pending.Username(), opened.ShownFor(link))
+		p := c.newPasswordForm(pending, opened.ShownFor(link))
 		p.Summary = p.Form.refuse(faults)
 		return c.render(http.StatusUnprocessableEntity, "login", p)
 	}

@@ -44,11 +44,12 @@ func TestAnAdministratorForgetsTheirPassword(t *testing.T) {
 			t.Fatalf("the link answers %d to %s", landed.status, landed.location)
 		}
 		page := b.get(landed.location)
-		page.shows(t, "For ines.", "New Password", "At least 8 characters")
+		page.shows(t, "For ines.", "New Password", "At least 12 characters")
 		_, secret, _ := strings.Cut(address, "token=")
 		page.hides(t, secret)
-		b.post("/admin/login/new-password", "password", "short", "password_confirmation", "short").shows(t, "at least 8 characters")
-		b.post("/admin/login/new-password", "password", "quite-another-9", "password_confirmation", "quite-another-8").shows(t, "not the same")
+		b.post("/admin/login/new-password", "password", "short", "password_confirmation", "short").shows(t, "at least 12 characters")
+		b.post("/admin/login/new-password", "password", "password1234", "password_confirmation", "password1234").shows(t, "one of the first that others would try")
+		b.post("/admin/login/new-password", "password", "quite-another-9", "password_confirmation", "quite-another-8").shows(t, "didn't match")
 		b.act("/admin/login/new-password", "password", "quite-another-9", "password_confirmation", "quite-another-9").shows(t, "You updated your password")
 		if got := signedIn.get("/admin/customers"); got.status != http.StatusSeeOther {
 			t.Errorf("a browser stays signed in: %d", got.status)

@@ -11,6 +11,7 @@ import (
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/limit"
 	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/password"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 )
@@ -50,7 +51,7 @@ func (s *Service) OpenAs(ctx context.Context, permit admin.Permit, v *shop.View,
 	address, err := ParseAddress(r.Email)
 	var passwordErr error
 	if !r.Password.IsEmpty() {
-		_, passwordErr = RulesFor(v).Check(r.Password, Person{r.Email, r.Firstname, r.Lastname})
+		_, passwordErr = v.PasswordRules().Check(r.Password, password.Person{Email: r.Email, Names: []string{r.Firstname, r.Lastname}})
 	}
 	if err := errors.Join(r.checkSaid(), err, passwordErr); err != nil {
 		return Customer{}, err

@@ -11,6 +11,7 @@ import (
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/limit"
 	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/password"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 )
@@ -39,7 +40,7 @@ type Receipt struct {
 	Browser  secret.Text // goes into a cookie: this browser may finish the registration without the password
 	Created  bool        // the account exists now: the immediate way
 	Customer Customer    // when Created and confirmed
-	Advice   Advice
+	Advice   password.Advice
 }
 
 // Register begins a new account. By default the answer does not tell whether the address has one already: the account is
@@ -48,11 +49,11 @@ type Receipt struct {
 // address is a fault Conflict. Errors: fault Invalid (several, joined), fault Limited by client address.
 func (s *Service) Register(ctx context.Context, v *shop.View, r Registration, o audit.Origin) (Receipt, error) {
 	address, err := ParseAddress(r.Email)
-	var advice Advice
+	var advice password.Advice
 	var passwordErr error
 	unset := r.WithoutPassword && r.Password.IsEmpty()
 	if !unset {
-		advice, passwordErr = RulesFor(v).CheckPair(r.Password, r.Confirm, Person{r.Email, r.Firstname, r.Lastname})
+		advice, passwordErr = v.PasswordRules().CheckPair(r.Password, r.Confirm, password.Person{Email: r.Email, Names: []string{r.Firstname, r.Lastname}})
 	}
 	r.Said.GroupID, r.Said.Active = nil, nil
 	if err := errors.Join(r.checkSaid(), err, passwordErr); err != nil {

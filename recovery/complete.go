@@ -10,6 +10,7 @@ import (
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/password"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/signin"
@@ -26,26 +27,26 @@ type Reset struct {
 // Complete stores a new password for the owner of a link. Password, spent link, ended sessions, revoked tokens, removed passkeys,
 // notice and audit line commit together. A refused password leaves the link as it was. Errors: fault Invalid on "password" or
 // "password_confirmation"; fault Expired; fault Limited; secret.ErrBusy.
-func (s *Service) Complete(ctx context.Context, v *shop.View, r Reset, o audit.Origin) (customer.Advice, error) {
+func (s *Service) Complete(ctx context.Context, v *shop.View, r Reset, o audit.Origin) (password.Advice, error) {
 	p, err := s.Check(ctx, v, r.Link, o)
 	if err != nil {
-		return customer.Advice{}, err
+		return password.Advice{}, err
 	}
 	if r.Email != "" {
 		if a, err := customer.ParseAddress(r.Email); err != nil || a.Canonical() != p.customer.Address().Canonical() {
-			return customer.Advice{}, expired()
+			return password.Advice{}, expired()
 		}
 	}
 	advice, err := p.Rules.CheckPair(r.Password, r.Confirm, person(p.customer))
 	if err != nil {
-		return customer.Advice{}, err
+		return password.Advice{}, err
 	}
 	if err := s.refuseVoid(ctx, p.customer, r.Password); err != nil {
-		return customer.Advice{}, err
+		return password.Advice{}, err
 	}
 	hash, err := s.Hasher.Hash(ctx, r.Password)
 	if err != nil {
-		return customer.Advice{}, err
+		return password.Advice{}, err
 	}
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		if err := spend(ctx, tx, p); err != nil {
@@ -87,7 +88,7 @@ type Change struct{ Current, Password, Confirm secret.Text }
 // The browser that asks stays signed in; every other session ends and every token is revoked. A wrong current password counts as a
 // failed sign-in. Errors: fault Invalid on "current_password", "password" or "password_confirmation"; fault Limited;
 // secret.ErrBusy.
-func (s *Service) Change(ctx context.Context, v *shop.View, who signin.Signed, c Change, o audit.Origin) (customer.Advice, error) {
+func (s *Service) Change(ctx context.Context, v *shop.View, who signin.Signed, c Change, o audit.Origin) (password.Advice, error) {
 	prove, how := s.byCurrent(v, who.Customer, c.Current, o), byAccount
 	if c.Current.IsEmpty() && who.ByPasskey {
 		prove, how = s.byPasskey(who), byAccountPasskey
@@ -153,21 +154,21 @@ func (s *Service) byPasskey(who signin.Signed) prover {
 }
 
 func (s *Service) change(ctx context.Context, v *shop.View, owner customer.Customer, c Change, prove prover, how string, o audit.Origin,
-	end func(*db.Tx) (sessions, tokens int64, err error)) (customer.Advice, error) {
+	end func(*db.Tx) (sessions, tokens int64, err error)) (password.Advice, error) {
 	if c.Current.IsEmpty() && how != byAccountPasskey {
-		return customer.Advice{}, wrongCurrent()
+		return password.Advice{}, wrongCurrent()
 	}
-	advice, err := customer.RulesFor(v).CheckPair(c.Password, c.Confirm, person(owner))
+	advice, err := v.PasswordRules().CheckPair(c.Password, c.Confirm, person(owner))
 	if err != nil {
-		return customer.Advice{}, err
+		return password.Advice{}, err
 	}
 	accept, owner, err := prove(ctx)
 	if err != nil {
-		return customer.Advice{}, err
+		return password.Advice{}, err
 	}
 	hash, err := s.Hasher.Hash(ctx, c.Password)
 	if err != nil {
-		return customer.Advice{}, err
+		return password.Advice{}, err
 	}
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		if err := accept(tx); err != nil {
@@ -239,6 +240,6 @@ func names(passkeys []signin.Passkey) string {
 	return strings.Join(all, ", ")
 }
 
-func person(c customer.Customer) customer.Person {
-	return customer.Person{Email: c.Email, Firstname: c.Firstname, Lastname: c.Lastname}
+func person(c customer.Customer) password.Person {
+	return password.Person{Email: c.Email, Names: []string{c.Firstname, c.Lastname}}
 }

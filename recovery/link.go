@@ -10,6 +10,7 @@ import (
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/limit"
 	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/password"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/signin"
@@ -70,7 +71,7 @@ type Pending struct {
 	LinkID     db.ID
 	CustomerID int64
 	ExpiresAt  time.Time
-	Rules      customer.Rules
+	Rules      password.Rules
 	Passkeys   []signin.Passkey // which the owner may keep
 	customer   customer.Customer
 }
@@ -139,7 +140,7 @@ func (s *Service) find(ctx context.Context, tx *db.Tx, v *shop.View, link secret
 	if !s.Key.Made(linkPurpose, p.LinkID[:], link) {
 		return Pending{}, expired()
 	}
-	p.Rules = customer.RulesFor(v)
+	p.Rules = v.PasswordRules()
 	if p.Passkeys, err = signin.Passkeys(ctx, tx, p.CustomerID); err != nil {
 		return Pending{}, err
 	}

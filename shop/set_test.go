@@ -99,7 +99,7 @@ func TestSetRefusesInPlainWords(t *testing.T) {
 			field            string
 			says             []string
 		}{
-			{"a mistyped path", "customer/password/minimum_pasword_length", "8", everybody, "path", []string{"Did you mean customer/password/minimum_password_length?"}},
+			{"a mistyped path", "customer/password/minimum_pasword_length", "8", everybody, "path", []string{"Did you mean customer/password/minimum_password_length"}},
 			{"the last part alone", "lockout_failures", "8", everybody, "path", []string{shop.LockoutFailures, shop.AdminLockoutFailures}},
 			{"nothing like any path", "web/seo/use_rewrites", "1", everybody, "path", []string{"rekey config show"}},
 			{"a scope that the setting lacks", shop.LinkExpirationPeriod, "1", shop.Scope{Kind: shop.Stores, ID: 1}, "scope", []string{"Recovery Link Expiration Period", "stores", "only at: default"}},

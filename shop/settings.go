@@ -3,6 +3,8 @@ package shop
 import (
 	"slices"
 	"time"
+
+	"github.com/rekeyhq/rekey/password"
 )
 
 // The paths of all settings. Those marked C are Adobe Commerce's own.
@@ -45,6 +47,7 @@ const (
 	AdminLockoutFailures     = "admin/security/lockout_failures"  // C
 	AdminLockoutThreshold    = "admin/security/lockout_threshold" // C
 	AdminSessionLifetime     = "admin/security/session_lifetime"  // C
+	AdminMinPasswordLength   = "admin/security/minimum_password_length"
 	AdminSecondFactor        = "admin/security/second_factor"
 	AdminURL                 = "admin/url/custom"                                        // C
 	AdminMaxResetRequests    = "admin/security/max_number_password_reset_requests"       // C
@@ -71,9 +74,9 @@ const (
 
 // The values of CommonPasswords.
 const (
-	CommonPasswordsOff     = "off"
-	CommonPasswordsAdvise  = "advise"
-	CommonPasswordsEnforce = "enforce"
+	CommonPasswordsOff     = password.Accept
+	CommonPasswordsAdvise  = password.Advise
+	CommonPasswordsEnforce = password.Enforce
 )
 
 // The values of RegistrationAnswer.
@@ -330,6 +333,12 @@ var adminSettings = []Setting{
 		Help:    "How long an administrator who does nothing stays signed in, in seconds.",
 		Section: adminSection, Group: adminSecurity,
 		Type: Time, Unit: "seconds", Default: "900", Scopes: ScopeDefault, Min: int64(time.Second), Max: 366 * day,
+	},
+	{
+		Path: AdminMinPasswordLength, Label: "Minimum Password Length",
+		Help:    "The least number of characters of an administrator's password. Common, breached and easily guessed ones are refused whatever their length. It holds when a password is set, never when it is tried.",
+		Section: adminSection, Group: adminSecurity,
+		Type: Number, Unit: "characters", Default: "12", Scopes: ScopeDefault, Min: 8, Max: 128,
 	},
 	{
 		Path: AdminSecondFactor, Label: "Second Factor",

@@ -46,10 +46,6 @@ type View struct {
 	inForce
 }
 
-// Breached is the list of breached passwords that new passwords are compared with, nil when the installation has none.
-// It comes with the store view, so that no door can forget it.
-func (v *View) Breached() *breached.List { return v.breached }
-
 // StoreName is what shoppers call the store: the logo's text, else the sender's name, else the website's.
 func (v *View) StoreName() string {
 	switch {

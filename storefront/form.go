@@ -3,7 +3,7 @@ package storefront
 import (
 	"strings"
 
-	"github.com/rekeyhq/rekey/customer"
+	"github.com/rekeyhq/rekey/password"
 	"github.com/rekeyhq/rekey/puzzle"
 )
 
@@ -125,7 +125,7 @@ func (c *call) password(id, labelKey, autocomplete string) field {
 // newPasswords are the two fields of a new password, with the rules beforehand.
 func (c *call) newPasswords(label, confirmLabel string) []field {
 	first := c.password("password", label, "new-password")
-	rules := customer.RulesFor(c.view)
+	rules := c.view.PasswordRules()
 	first.Hint = &described{ID: "password-hint", Text: strings.Join(rules.Sentences(c.L), " ")}
 	first.Strength = &strength{For: "password", Label: c.L.T("storefront.strength.label"),
 		Min: rules.Min, TooShort: c.L.T("password.rule.length", "Min", rules.Min)}
@@ -139,7 +139,7 @@ func (c *call) newPasswords(label, confirmLabel string) []field {
 }
 
 // sentence names the message about a password that was accepted although it is weak, or "".
-func sentence(a customer.Advice) string {
+func sentence(a password.Advice) string {
 	switch {
 	case a.Common:
 		return "password.advice.common"

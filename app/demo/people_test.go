@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rekeyhq/rekey/customer"
+	"github.com/rekeyhq/rekey/password"
 	"github.com/rekeyhq/rekey/secret"
 )
 
@@ -37,7 +38,7 @@ func TestPeopleOfTheDemoCouldHaveRegistered(t *testing.T) {
 			taken[key] = true
 		}
 		if p.password != "" {
-			if _, err := (customer.Rules{Min: 6, Classes: 1}).Check(secret.NewText(p.password), customer.Person{Email: p.email, Firstname: p.first, Lastname: p.last}); err != nil {
+			if _, err := (password.Rules{Min: 6, Classes: 1}).Check(secret.NewText(p.password), password.Person{Email: p.email, Names: []string{p.first, p.last}}); err != nil {
 				t.Errorf("the password of %s: %v", p.email, err)
 			}
 		}

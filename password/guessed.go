@@ -1,14 +1,13 @@
-package customer
+package password
 
 import (
 	_ "embed"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
 
 	"github.com/ccojocar/zxcvbn-go"
-
-	"github.com/rekeyhq/rekey/shop"
 )
 
 // strengthInput is how many characters the strength meter reads: its work grows with the square of the length.
@@ -33,7 +32,7 @@ var commonSet = sync.OnceValue(func() map[string]struct{} {
 // (NIST SP 800-63B-4 §3.1.1.2).
 func (r Rules) common(pw string, who Person) bool {
 	lower := strings.ToLower(pw)
-	own := words(r.storeName, who)
+	own := r.words(who)
 	first := func(s string) bool {
 		if _, found := commonSet()[s]; found {
 			return true
@@ -80,33 +79,36 @@ func isRow(s []rune) bool {
 
 // known tells whether a password is on the list of breached ones.
 func (r Rules) known(pw string) (bool, error) {
-	if r.Common == shop.CommonPasswordsOff {
+	if r.Common == Accept {
 		return false, nil
 	}
-	found, err := r.breached.Has(pw)
-	if err != nil && r.Common == shop.CommonPasswordsAdvise {
+	found, err := r.Breached.Has(pw)
+	if err != nil && r.Common == Advise {
 		return false, nil // the list has said so in the log; advice may be missing
 	}
 	return found, err
 }
 
-func strength(pw string, who Person) int {
+func strength(pw string, words []string) int {
 	if utf8.RuneCountInString(pw) > strengthInput {
 		pw = string([]rune(pw)[:strengthInput])
 	}
-	return zxcvbn.PasswordStrength(pw, words("", who)).Score
+	return zxcvbn.PasswordStrength(pw, words).Score
 }
 
-// words are what a password of this account must not consist of.
-func words(storeName string, who Person) []string {
+// words are what a password of this account must not consist of: its address, its names singly and in pairs, the store.
+func (r Rules) words(who Person) []string {
 	local, domain, _ := strings.Cut(who.Email, "@")
-	all := []string{who.Email, local, domain, who.Firstname, who.Lastname, who.Firstname + who.Lastname, who.Lastname + who.Firstname,
-		who.Firstname + " " + who.Lastname, who.Lastname + " " + who.Firstname, storeName, strings.ReplaceAll(storeName, " ", "")}
-	kept := all[:0]
-	for _, w := range all {
-		if strings.TrimSpace(w) != "" {
-			kept = append(kept, w)
+	all := append([]string{who.Email, local, domain}, who.Names...)
+	for i, one := range who.Names {
+		for j, other := range who.Names {
+			if i != j {
+				all = append(all, one+other, one+" "+other)
+			}
 		}
 	}
-	return kept
+	for _, store := range r.Stores {
+		all = append(all, store, strings.ReplaceAll(store, " ", ""))
+	}
+	return slices.DeleteFunc(all, func(w string) bool { return strings.TrimSpace(w) == "" })
 }

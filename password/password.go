@@ -1,7 +1,14 @@
-package customer
+// Package password says what a new password must keep to, whoever's it is: a customer's or an administrator's. It knows no
+// setting and no account; shop makes the Rules of a store view and of the console from the settings in force.
+//
+// Promises:
+//   - Rules apply when a password is set, never when it is tried.
+//   - What is refused is refused as a whole: nothing is trimmed, cut or mended silently.
+//   - Where common passwords are refused and the list of breached ones cannot be read, nothing is accepted: a fault of the disk
+//     weakens no rule.
+package password
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -13,36 +20,30 @@ import (
 	"github.com/rekeyhq/rekey/lang"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/secret/breached"
-	"github.com/rekeyhq/rekey/shop"
 )
 
 // What any password may have at most. Longer ones are refused before they are hashed, never cut.
 const (
-	MaxPassword      = 256  // code points
-	MaxPasswordBytes = 1024 // bytes
-	MaxName          = 100  // characters of a first or last name
+	Max      = 256  // code points
+	maxBytes = 1024 // bytes
 )
 
-// Rules are what a new password must keep to. They apply when a password is set, never when it is tried.
-type Rules struct {
-	Min       int    // code points
-	Spaces    bool   // white space is allowed
-	Classes   int    // of lower case, upper case, digits, others
-	Common    string // shop.CommonPasswordsOff, Advise or Enforce
-	storeName string
-	breached  *breached.List // nil knows none
-}
+// What happens to a common or breached password: the values of Rules.Common.
+const (
+	Accept  = "off"
+	Advise  = "advise"
+	Enforce = "enforce"
+)
 
-// RulesFor returns the rules in force for a store view.
-func RulesFor(v *shop.View) Rules {
-	return Rules{
-		Min:       v.Int(shop.MinimumPasswordLength),
-		Spaces:    v.Bool(shop.AllowWhiteSpace),
-		Classes:   v.Int(shop.RequiredCharacterClasses),
-		Common:    v.Text(shop.CommonPasswords),
-		storeName: v.StoreName(),
-		breached:  v.Breached(),
-	}
+// Rules are what a new password must keep to.
+type Rules struct {
+	Min      int            // code points
+	Spaces   bool           // white space is allowed
+	Classes  int            // of lower case, upper case, digits, others
+	Common   string         // Accept, Advise or Enforce
+	Strength int            // least Advice.Score; 0 asks for none
+	Stores   []string       // names that everybody knows here
+	Breached *breached.List // nil knows none
 }
 
 // Sentences says the rules beforehand, in the reader's language.
@@ -54,17 +55,23 @@ func (r Rules) Sentences(l *lang.Lang) []string {
 	if r.Classes > 1 {
 		s = append(s, l.T("password.rule.classes", "Classes", r.Classes))
 	}
-	if r.Common == shop.CommonPasswordsEnforce {
+	if r.Common == Enforce {
 		s = append(s, l.T("password.rule.common"))
-		if _, err := r.breached.Facts(); err == nil {
+		if _, err := r.Breached.Facts(); err == nil {
 			s = append(s, l.T("password.rule.breached"))
 		}
+	}
+	if r.Strength > 0 {
+		s = append(s, l.T("password.rule.strong"))
 	}
 	return s
 }
 
-// Person is what a password must not be made of.
-type Person struct{ Email, Firstname, Lastname string }
+// Person is whose password it is: what it must not be made of.
+type Person struct {
+	Email string
+	Names []string // first and last name, user name
+}
 
 // Advice is what could be said about an accepted password.
 type Advice struct {
@@ -73,8 +80,7 @@ type Advice struct {
 	Breached bool // on the list of breached passwords
 }
 
-// Check judges a new password. The first broken rule is the error, fault Invalid on "password". Where common passwords
-// are refused and the list of breached ones cannot be read, the error is that: a fault of the disk weakens no rule.
+// Check judges a new password. The first broken rule is the error, fault Invalid on "password".
 func (r Rules) Check(password secret.Text, who Person) (Advice, error) {
 	raw := password.Reveal()
 	refuse := func(key, text string, args map[string]any) (Advice, error) {
@@ -83,10 +89,10 @@ func (r Rules) Check(password secret.Text, who Person) (Advice, error) {
 	switch {
 	case raw == "":
 		return refuse("password.required", "Please enter a new password.", nil)
+	case len(raw) > maxBytes || utf8.RuneCountInString(raw) > Max:
+		return refuse("password.too_long", fmt.Sprintf("Please enter a password with at most %d characters.", Max), map[string]any{"Max": Max})
 	case !utf8.ValidString(raw) || strings.ContainsRune(raw, 0):
 		return refuse("password.invalid_text", "The password contains characters that cannot be typed. Choose another one.", nil)
-	case len(raw) > MaxPasswordBytes || utf8.RuneCountInString(raw) > MaxPassword:
-		return refuse("password.too_long", fmt.Sprintf("Please enter a password with at most %d characters.", MaxPassword), map[string]any{"Max": MaxPassword})
 	case !r.Spaces && strings.ContainsFunc(raw, isSpace): // before normalisation, which would hide some of them
 		return refuse("password.whitespace", "The password can't contain spaces. Create a new password and try again.", nil)
 	}
@@ -100,16 +106,19 @@ func (r Rules) Check(password secret.Text, who Person) (Advice, error) {
 	if strings.EqualFold(pw, who.Email) {
 		return refuse("password.is_email", "The password can't be the same as the email address. Create a new password and try again.", nil)
 	}
-	a := Advice{Common: r.Common != shop.CommonPasswordsOff && r.common(pw, who), Score: strength(pw, who)}
-	if a.Common && r.Common == shop.CommonPasswordsEnforce {
+	a := Advice{Common: r.Common != Accept && r.common(pw, who), Score: strength(pw, r.words(who))}
+	if a.Common && r.Common == Enforce {
 		return refuse("password.common", "This password is one of the first that others would try. Choose a less common one.", nil)
 	}
 	var err error
 	if a.Breached, err = r.known(pw); err != nil {
 		return Advice{}, err
 	}
-	if a.Breached && r.Common == shop.CommonPasswordsEnforce {
+	if a.Breached && r.Common == Enforce {
 		return refuse("password.breached", "This password has appeared in a data leak elsewhere, so it is no longer secret. Choose another one.", nil)
+	}
+	if a.Score < r.Strength {
+		return refuse("password.weak", "This password is easily guessed: it is made of common words, names, rows or years. Choose one that is longer or less usual.", nil)
 	}
 	return a, nil
 }
@@ -149,21 +158,4 @@ func classesIn(s string) int {
 		}
 	}
 	return seen[0] + seen[1] + seen[2] + seen[3]
-}
-
-// checkName refuses names that are empty, too long, or that carry something other than a name into a letter.
-func checkName(firstname, lastname string) error {
-	return errors.Join(checkOneName("firstname", firstname), checkOneName("lastname", lastname))
-}
-
-func checkOneName(field, name string) error {
-	switch {
-	case strings.TrimSpace(name) == "":
-		return fault.Refuse(field, "name.required", "Please enter a name.", nil)
-	case utf8.RuneCountInString(name) > MaxName:
-		return fault.Refuse(field, "name.too_long", fmt.Sprintf("A name may have at most %d characters.", MaxName), map[string]any{"Max": MaxName})
-	case !utf8.ValidString(name), strings.ContainsFunc(name, unicode.IsControl), strings.ContainsAny(name, "<>{}/\\@"):
-		return fault.Refuse(field, "name.invalid", "The name contains characters that do not belong in a name.", nil)
-	}
-	return nil
 }
