@@ -83,7 +83,7 @@ func (s *Service) Pending(ctx context.Context, who Admin) (Enrolment, error) {
 }
 
 // Confirm makes the pending factor the administrator's, once a code of it was right, and gives the recovery codes, which are
-// shown this once. Every other session ends. Errors: fault Invalid on "code"; NotFound when none is pending.
+// shown this once. Every other session ends, and the one that asks goes on as the one that is returned. Errors: fault Invalid on "code"; NotFound when none is pending.
 func (s *Service) Confirm(ctx context.Context, who Admin, code string, o audit.Origin) (codes []secret.Text, opened Opened, err error) {
 	e, err := s.Pending(ctx, who)
 	if err != nil {
@@ -106,13 +106,16 @@ func (s *Service) Confirm(ctx context.Context, who Admin, code string, o audit.O
 		if codes, err = putCodes(ctx, tx, who.ID); err != nil {
 			return err
 		}
-		return s.recordFactor(ctx, tx, actorOf(who), who, "second factor set up", o)
+		if err := s.recordFactor(ctx, tx, actorOf(who), who, "second factor set up", o); err != nil {
+			return err
+		}
+		opened, err = s.open(ctx, tx, who, "", false, o)
+		return err
 	})
 	if err != nil {
 		return nil, Opened{}, err
 	}
-	opened, err = s.open(ctx, who, "", false, o) // the one that asks goes on under the new generation
-	return codes, opened, err
+	return codes, opened, nil
 }
 
 func actorOf(who Admin) audit.Actor {
@@ -222,16 +225,26 @@ func (s *Service) SecondFactor(ctx context.Context, cookie secret.Text, code str
 	if err != nil {
 		return Opened{}, err
 	}
-	if err := s.proveCode(ctx, who, code, o); err != nil {
+	return s.goOn(ctx, who, cookie, "code", o, func(tx *db.Tx) (bool, error) { return s.take(ctx, tx, who, code) })
+}
+
+// goOn tries a second factor, and if it was right trades the half session behind the cookie for a whole one, once.
+func (s *Service) goOn(ctx context.Context, who Admin, cookie secret.Text, kind string, o audit.Origin, take func(*db.Tx) (right bool, err error)) (opened Opened, err error) {
+	err = s.tryFactor(ctx, who, kind, o, func(tx *db.Tx) (bool, error) {
+		if right, err := take(tx); err != nil || !right {
+			return false, err
+		}
+		n, err := tx.Exec(ctx, "DELETE FROM admin_sessions WHERE secret_hash = $1 AND half", secret.Digest(cookie))
+		if err != nil || n == 0 {
+			return false, err
+		}
+		opened, err = s.open(ctx, tx, who, "", false, o)
+		return true, err
+	})
+	if err != nil {
 		return Opened{}, err
 	}
-	if err := s.DB.Write(ctx, func(tx *db.Tx) error {
-		_, err := tx.Exec(ctx, "DELETE FROM admin_sessions WHERE secret_hash = $1", secret.Digest(cookie))
-		return err
-	}); err != nil {
-		return Opened{}, err
-	}
-	return s.open(ctx, who, "", false, o)
+	return opened, nil
 }
 
 // half is who waits for the second factor behind a cookie.

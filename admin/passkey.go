@@ -148,7 +148,7 @@ func (s *Service) PendingPasskey(ctx context.Context, who Admin, party passkey.P
 }
 
 // ConfirmPasskey keeps the passkey that a browser made. Whoever had no second factor gets recovery codes, which are shown this once.
-// Every other session ends. Errors: fault Invalid on "name" or "passkey"; NotFound when none waits.
+// Every other session ends, and the one that asks goes on as the one that is returned. Errors: fault Invalid on "name" or "passkey"; NotFound when none waits.
 func (s *Service) ConfirmPasskey(ctx context.Context, who Admin, party passkey.Party, answer, name string, o audit.Origin) (codes []secret.Text, opened Opened, err error) {
 	name = strings.TrimSpace(name)
 	if name == "" || utf8.RuneCountInString(name) > maxName || strings.ContainsFunc(name, unicode.IsControl) {
@@ -199,13 +199,16 @@ func (s *Service) ConfirmPasskey(ctx context.Context, who Admin, party passkey.P
 				return err
 			}
 		}
-		return s.recordFactor(ctx, tx, actorOf(who), who, "passkey added", o)
+		if err := s.recordFactor(ctx, tx, actorOf(who), who, "passkey added", o); err != nil {
+			return err
+		}
+		opened, err = s.open(ctx, tx, who, "", false, o)
+		return err
 	})
 	if err != nil {
 		return nil, Opened{}, err
 	}
-	opened, err = s.open(ctx, who, "", false, o) // the one that asks goes on under the new generation
-	return codes, opened, err
+	return codes, opened, nil
 }
 
 // RemovePasskey takes a passkey away from the administrator who proves the password once more. Errors: those of Prove; fault
@@ -282,18 +285,7 @@ func (s *Service) SecondFactorByPasskey(ctx context.Context, cookie secret.Text,
 	if err != nil {
 		return Opened{}, err
 	}
-	err = s.tryFactor(ctx, who, "passkey", o, func(tx *db.Tx) (bool, error) {
-		good, err := s.takePasskey(ctx, tx, who, cookie, party, answer)
-		if err != nil || !good {
-			return false, err
-		}
-		n, err := tx.Exec(ctx, "DELETE FROM admin_sessions WHERE secret_hash = $1 AND half", secret.Digest(cookie))
-		return n == 1, err
-	})
-	if err != nil {
-		return Opened{}, err
-	}
-	return s.open(ctx, who, "", false, o)
+	return s.goOn(ctx, who, cookie, "passkey", o, func(tx *db.Tx) (bool, error) { return s.takePasskey(ctx, tx, who, cookie, party, answer) })
 }
 
 func (s *Service) takePasskey(ctx context.Context, tx *db.Tx, who Admin, cookie secret.Text, party passkey.Party, text string) (bool, error) {

@@ -39,6 +39,7 @@ func (s *Service) ChangePassword(ctx context.Context, who Admin, current, passwo
 	if err != nil {
 		return Opened{}, err
 	}
+	var opened Opened
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		after, err := scan(tx.Row(ctx, `UPDATE admins SET password_hash = $3, session_generation = session_generation + 1
 			WHERE id = $1 AND password_hash = $2 RETURNING `+columns, who.ID, who.hash, hash))
@@ -48,11 +49,14 @@ func (s *Service) ChangePassword(ctx context.Context, who Admin, current, passwo
 		if err != nil {
 			return err
 		}
-		who = after
-		return s.recordFactor(ctx, tx, actorOf(who), who, "password", o)
+		if err := s.recordFactor(ctx, tx, actorOf(after), after, "password", o); err != nil {
+			return err
+		}
+		opened, err = s.open(ctx, tx, after, "", false, o)
+		return err
 	})
 	if err != nil {
 		return Opened{}, err
 	}
-	return s.open(ctx, who, "", false, o)
+	return opened, nil
 }

@@ -42,7 +42,12 @@ func (s *Service) SignIn(ctx context.Context, name string, password secret.Text,
 	if err != nil {
 		return Opened{}, err
 	}
-	return s.open(ctx, who, rehashed, who.SecondFactor, o)
+	var opened Opened
+	err = s.DB.Write(ctx, func(tx *db.Tx) (err error) {
+		opened, err = s.open(ctx, tx, who, rehashed, who.SecondFactor, o)
+		return err
+	})
+	return opened, err
 }
 
 func (s *Service) failed(ctx context.Context, name string, a limit.Attempt, who Admin, o audit.Origin) error {
@@ -56,8 +61,13 @@ func (s *Service) failed(ctx context.Context, name string, a limit.Attempt, who 
 	})
 }
 
-func (s *Service) open(ctx context.Context, who Admin, rehashed string, half bool, o audit.Origin) (Opened, error) {
-	snap, err := s.Shop.Load(ctx)
+// open begins a session in the transaction of what it follows from: nobody is left outside by a change of what they sign in with.
+func (s *Service) open(ctx context.Context, tx *db.Tx, who Admin, rehashed string, half bool, o audit.Origin) (Opened, error) {
+	snap, err := s.Shop.LoadIn(ctx, tx)
+	if err != nil {
+		return Opened{}, err
+	}
+	now, err := tx.Now(ctx)
 	if err != nil {
 		return Opened{}, err
 	}
@@ -66,37 +76,30 @@ func (s *Service) open(ctx context.Context, who Admin, rehashed string, half boo
 	if half {
 		opened.Life = HalfSession
 	}
-	err = s.DB.Write(ctx, func(tx *db.Tx) error {
-		now, err := tx.Now(ctx)
-		if err != nil {
-			return err
+	if err := forgive(ctx, tx, who.Username); err != nil {
+		return Opened{}, err
+	}
+	if rehashed != "" {
+		if _, err := tx.Exec(ctx, "UPDATE admins SET password_hash = $3 WHERE id = $1 AND password_hash = $2", who.ID, who.hash, rehashed); err != nil {
+			return Opened{}, err
 		}
-		if err := forgive(ctx, tx, who.Username); err != nil {
-			return err
-		}
-		if rehashed != "" {
-			if _, err := tx.Exec(ctx, "UPDATE admins SET password_hash = $3 WHERE id = $1 AND password_hash = $2", who.ID, who.hash, rehashed); err != nil {
-				return err
-			}
-		}
-		// Under the generation that was read with the hash: if the password was changed meanwhile, this one is dead already.
-		_, err = tx.Exec(ctx, `INSERT INTO admin_sessions (id, secret_hash, admin_id, generation, created_at, last_seen_at, expires_at, place, browser, half)
-			VALUES ($1,$2,$3,$4,$5,$5,$6,$7,$8,$9)`, db.NewID(), secret.Digest(opened.Secret), who.ID, who.generation, db.Micro(now),
-			db.Micro(now.Add(opened.Life)), o.Place(), o.Browser(), half)
-		if err != nil || half {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "UPDATE admins SET last_sign_in_at = $2 WHERE id = $1", who.ID, db.Micro(now)); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "DELETE FROM admin_sessions WHERE admin_id = $1 AND (expires_at < $2 OR last_seen_at < $3)",
-			who.ID, db.Micro(now), db.Micro(now.Add(-idle))); err != nil {
-			return err
-		}
-		return audit.Record(ctx, tx, audit.Entry{Action: audit.AdminSignedIn, Origin: o,
-			Actor: audit.Actor{Kind: audit.Store, ID: who.ID, Name: who.Username}, Subject: who.Username})
-	})
-	return opened, err
+	}
+	// Under the generation that was read with the hash: if the password was changed meanwhile, this one is dead already.
+	_, err = tx.Exec(ctx, `INSERT INTO admin_sessions (id, secret_hash, admin_id, generation, created_at, last_seen_at, expires_at, place, browser, half)
+		VALUES ($1,$2,$3,$4,$5,$5,$6,$7,$8,$9)`, db.NewID(), secret.Digest(opened.Secret), who.ID, who.generation, db.Micro(now),
+		db.Micro(now.Add(opened.Life)), o.Place(), o.Browser(), half)
+	if err != nil || half {
+		return opened, err
+	}
+	if _, err := tx.Exec(ctx, "UPDATE admins SET last_sign_in_at = $2 WHERE id = $1", who.ID, db.Micro(now)); err != nil {
+		return Opened{}, err
+	}
+	if _, err := tx.Exec(ctx, "DELETE FROM admin_sessions WHERE admin_id = $1 AND (expires_at < $2 OR last_seen_at < $3)",
+		who.ID, db.Micro(now), db.Micro(now.Add(-idle))); err != nil {
+		return Opened{}, err
+	}
+	return opened, audit.Record(ctx, tx, audit.Entry{Action: audit.AdminSignedIn, Origin: o,
+		Actor: audit.Actor{Kind: audit.Store, ID: who.ID, Name: who.Username}, Subject: who.Username})
 }
 
 // Check returns the administrator behind a cookie. Errors: fault Unauthenticated.

@@ -40,8 +40,8 @@ const (
 type Options struct {
 	// Clock replaces the engine's clock; tests move time with it.
 	Clock func() time.Time
-	// Before is told of every statement of a transaction, and of its COMMIT, before it runs; its error becomes theirs. Tests look
-	// at what runs with it, and break it.
+	// Before is told of every statement of a transaction, and of the BEGIN and COMMIT of one that writes, before it runs; its error
+	// becomes theirs. Tests look at what runs with it, break it, and do something else in between.
 	Before func(query string, args []any) error
 	// NoMigrate leaves the schema alone; Open then fails if it is not the one that this program knows.
 	NoMigrate bool
@@ -132,6 +132,9 @@ func (d *DB) Ping(ctx context.Context) error {
 // Write runs f in one durable transaction. If f returns an error, nothing of it remains. When the database reports a
 // serialization failure or a deadlock, f runs again, so it must do nothing but work with tx.
 func (d *DB) Write(ctx context.Context, f func(*Tx) error) error {
+	if err := d.ask("BEGIN", nil); err != nil {
+		return err
+	}
 	if d.group != nil {
 		return d.group.do(ctx, f)
 	}

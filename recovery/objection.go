@@ -58,8 +58,8 @@ type Objection struct {
 	id, change db.ID
 	customer   customer.Customer
 	sentTo     []byte // key of the address
-	generation int64
 	aboutAt    time.Time
+	stands     bool // neither the account's links nor the website's have been ended since the letter
 }
 
 // objectionPurpose is what the secret of "It wasn't me" in one letter is derived for. It is its own: the link is no recovery link.
@@ -119,10 +119,10 @@ func (s *Service) findObjection(ctx context.Context, tx *db.Tx, v *shop.View, li
 	var ob Objection
 	var owner int64
 	var outcome string
-	err = tx.Row(ctx, `SELECT id, letter, customer_id, sent_to, generation, about_at, change_id, created_at, objected_at, outcome FROM objections
+	err = tx.Row(ctx, `SELECT id, letter, customer_id, sent_to, about_at, change_id, created_at, objected_at, outcome, `+customer.LinkStands+` FROM objections
 		WHERE secret_hash = $1 AND website_id = $2 AND expires_at > $3`, secret.Digest(link), v.Website.ID, db.Micro(now)).
-		Scan(&ob.id, &ob.Letter, &owner, &ob.sentTo, &ob.generation, db.IntoTime(&ob.aboutAt), &ob.change, db.IntoTime(&ob.SentAt),
-			db.IntoTime(&ob.MadeAt), &outcome)
+		Scan(&ob.id, &ob.Letter, &owner, &ob.sentTo, db.IntoTime(&ob.aboutAt), &ob.change, db.IntoTime(&ob.SentAt),
+			db.IntoTime(&ob.MadeAt), &outcome, &ob.stands)
 	if db.IsNoRows(err) {
 		return Objection{}, expired()
 	}
@@ -246,7 +246,7 @@ func judge(ctx context.Context, tx *db.Tx, ob Objection) (Measures, error) {
 			return known, nil
 		}
 	case SignInLetter: // its code may have signed somebody in
-		if owners && c.LinkGeneration == ob.generation {
+		if owners && ob.stands {
 			return Measures{End: true, HoldResets: true}, nil
 		}
 	case ForgotLetter, StoreLetter:
@@ -260,7 +260,7 @@ func judge(ctx context.Context, tx *db.Tx, ob Objection) (Measures, error) {
 			return Measures{}, err
 		case !spent.IsZero() && !c.PasswordChangedAt.After(spent): // somebody has chosen the present password with it
 			return Measures{End: true, HoldChanges: true, Mail: true}, nil
-		case c.LinkGeneration == ob.generation:
+		case ob.stands:
 			return Measures{End: true, HoldResets: true}, nil
 		}
 	}

@@ -45,26 +45,29 @@ func (s *Service) ResendAll(ctx context.Context, permit admin.Permit, ended bool
 	if of := permit.Websites(); of != nil {
 		website = of[0]
 	}
-	for more := ended; more; {
-		var sent int64
-		if err := s.DB.Write(ctx, func(tx *db.Tx) (err error) {
-			sent, err = mail.RetryEnded(ctx, tx, website, resendBatch, permit.Actor().Name)
-			return err
-		}); err != nil {
-			return done, err
-		}
-		done.Sent += sent
-		more = sent == resendBatch
+	e := audit.Entry{Action: audit.EmailsResent, Actor: permit.Actor(), Origin: o}
+	if website != mail.Everybody {
+		e.WebsiteID = website
 	}
+	var sent int64
+	again := func(tx *db.Tx) (err error) {
+		sent, err = mail.RetryEnded(ctx, tx, website, resendBatch, permit.Actor().Name)
+		return err
+	}
+	// Who asked is recorded with the first that goes, whatever becomes of the rest.
 	err = s.DB.Write(ctx, func(tx *db.Tx) (err error) {
+		if ended {
+			if err := again(tx); err != nil {
+				return err
+			}
+		}
 		if done.Tried, err = mail.RetryWaiting(ctx, tx, website); err != nil {
 			return err
 		}
-		e := audit.Entry{Action: audit.EmailsResent, Actor: permit.Actor(), Origin: o}
-		if website != mail.Everybody {
-			e.WebsiteID = website
-		}
 		return audit.Record(ctx, tx, e)
 	})
+	for done.Sent = sent; err == nil && sent == resendBatch; done.Sent += sent {
+		err = s.DB.Write(ctx, again)
+	}
 	return done, err
 }

@@ -165,6 +165,11 @@ func (s *OAuth2) UserInfo(ctx context.Context, v *shop.View, access secret.Text)
 // checkAccess is token.Check for what belongs to one store view.
 func (s *OAuth2) checkAccess(ctx context.Context, v *shop.View, given secret.Text, kinds ...string) (Bearer, asked, error) {
 	b, err := (&Service{DB: s.DB}).Check(ctx, given, kinds...)
+	return here(v, b, err)
+}
+
+// here is what was found of a token, if it belongs to the store view.
+func here(v *shop.View, b Bearer, err error) (Bearer, asked, error) {
 	var a asked
 	if err == nil {
 		err = json.Unmarshal([]byte(b.Data), &a)

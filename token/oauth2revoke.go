@@ -56,15 +56,15 @@ func (s *OAuth2) Introspect(ctx context.Context, v *shop.View, c Client, given s
 // Revoke ends a token of the app that asks (RFC 7009): an access token alone, a refresh token with its whole family. What is no
 // token of this app is left alone, and is no error.
 func (s *OAuth2) Revoke(ctx context.Context, v *shop.View, c Client, given secret.Text, o audit.Origin) error {
-	b, _, err := s.checkAccess(ctx, v, given, OAuthAccess, OAuthRefresh)
-	if fault.Is(err, fault.Unauthenticated) || err == nil && b.ClientID != c.ID {
+	if !secret.WellFormed(given) {
 		return nil
 	}
-	if err != nil {
-		return err
-	}
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
-		now, err := tx.Now(ctx)
+		found, _, now, err := find(ctx, tx, given, OAuthAccess, OAuthRefresh)
+		b, _, err := here(v, found, err)
+		if fault.Is(err, fault.Unauthenticated) || err == nil && b.ClientID != c.ID {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

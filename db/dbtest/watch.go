@@ -18,52 +18,71 @@ import (
 // ErrBroken is the error of a statement that Watch.Break has broken.
 var ErrBroken = errors.New("the test has broken this statement")
 
-// Watch sees every statement and COMMIT of a database, and breaks the ones that it is told to.
+// Watch sees every statement of a database, BEGIN and COMMIT of its writes too, and breaks the ones that it is told to.
 type Watch struct {
 	engine string
 
 	mu    sync.Mutex
 	seen  map[string][]any // statements with the arguments that they came with last
-	count int
-	at    int // which one to break; 0: none
-	what  string
+	order []string         // since Break or At
+	at    int              // which one to do something before; 0: none
+	first func() error
+	what  string // it was
 }
 
 // EachWatched is EachAt whose database is watched.
 func EachWatched(t *testing.T, f func(t *testing.T, d *db.DB, clock *Clock, w *Watch)) {
 	t.Helper()
-	EachEngine(t, func(t *testing.T, engine string) {
-		clock, w := NewClock(), &Watch{engine: engine, seen: map[string][]any{}}
-		f(t, open(t, URL(t, engine), db.Options{Clock: clock.Now, NoMigrate: true, Before: w.before}), clock, w)
-	})
+	EachEngine(t, func(t *testing.T, engine string) { OneWatched(t, engine, f) })
 }
+
+// OneWatched is EachWatched on one engine, in the test itself.
+func OneWatched(t *testing.T, engine string, f func(t *testing.T, d *db.DB, clock *Clock, w *Watch)) {
+	t.Helper()
+	clock, w := NewClock(), &Watch{engine: engine, seen: map[string][]any{}}
+	f(t, open(t, URL(t, engine), db.Options{Clock: clock.Now, NoMigrate: true, Before: w.before}), clock, w)
+}
+
+// Engine is what the watched database runs on.
+func (w *Watch) Engine() string { return w.engine }
 
 func (w *Watch) before(query string, args []any) error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.count++
-	if w.count == w.at {
-		w.what = query
-		return ErrBroken
-	}
-	if query != "COMMIT" {
+	w.order = append(w.order, query)
+	if query != "BEGIN" && query != "COMMIT" {
 		w.seen[query] = args
 	}
-	return nil
+	if len(w.order) != w.at {
+		w.mu.Unlock()
+		return nil
+	}
+	w.at, w.what = 0, query
+	w.mu.Unlock() // what is done first may ask the database too
+	return w.first()
 }
 
 // Break breaks the nth statement from now on, and no other; 0 breaks none. Statements that were seen are forgotten.
-func (w *Watch) Break(nth int) {
+func (w *Watch) Break(nth int) { w.At(nth, func() error { return ErrBroken }) }
+
+// At does something before the nth statement from now on, and its error becomes the statement's.
+func (w *Watch) At(nth int, first func() error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.count, w.at, w.what, w.seen = 0, nth, "", map[string][]any{}
+	w.order, w.at, w.first, w.what, w.seen = nil, nth, first, "", map[string][]any{}
 }
 
-// Broke is the statement that was broken, or "" when so many did not come.
-func (w *Watch) Broke() string {
+// Reached is the statement that Break or At was about, or "" when so many did not come.
+func (w *Watch) Reached() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.what
+}
+
+// Order is the statements that came since Break or At.
+func (w *Watch) Order() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.order)
 }
 
 // Reads tells, for each statement that was seen, what of it reads a table or a view from end to end: what costs more the larger

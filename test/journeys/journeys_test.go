@@ -17,10 +17,11 @@ type act func() error
 
 // journey is one use case: what must be there before it begins, and the act itself.
 type journey struct {
-	name  string
-	ready func(s *stage) act
-	keeps []string // tables in which a journey that fails may have left something, on purpose
-	check bool     // it decides whether something shown is good: it must cost the same in every store
+	name   string
+	ready  func(s *stage) act
+	keeps  []string // tables in which a journey that fails may have left something, on purpose
+	spends spending // what was given out once, in an email or to a program
+	check  bool     // it decides whether something shown is good: it must cost the same in every store
 }
 
 func totpCode(e admin.Enrolment, s *stage) (string, error) {

@@ -6,6 +6,7 @@ import (
 	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/customer"
+	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/secret"
@@ -16,6 +17,9 @@ import (
 
 // counted are the tables in which a try is counted, and committed, before anybody looks whether it is right.
 var counted = []string{"limits", "lockouts"}
+
+// used is where it is remembered that a token was used.
+var used = []string{"tokens"}
 
 // shoppers are the journeys of people who buy, and of whoever pretends to be one.
 var shoppers = []journey{
@@ -41,25 +45,28 @@ var shoppers = []journey{
 		p := ok2(s, func() (recovery.Pending, error) { return s.Recovery.Check(ctx, s.view, s.link(), home) })
 		return func() error { return s.Recovery.Opened(ctx, p, home) }
 	}},
-	{name: "choose a new password", check: true, ready: func(s *stage) act {
+	{name: "choose a new password", spends: resetLink, check: true, ready: func(s *stage) act {
 		link, w := s.link(), secret.NewText(newWord)
 		return func() error {
 			_, err := s.Recovery.Complete(ctx, s.view, recovery.Reset{Link: link, Password: w, Confirm: w}, home)
 			return err
 		}
 	}},
-	{name: "type a code", check: true, ready: func(s *stage) act {
+	{name: "type a code", spends: resetCode, check: true, ready: func(s *stage) act {
 		browser, code := s.code(recovery.ForgotLetter)
 		return func() error { _, err := s.Recovery.OpenByCode(ctx, s.view, browser, code, home); return err }
 	}},
-	{name: "sign in by code", check: true, ready: func(s *stage) act {
+	{name: "sign in by code", spends: signInCode, check: true, ready: func(s *stage) act {
 		browser, code := s.code(recovery.SignInLetter)
 		return func() error { _, err := s.Recovery.SignInByCode(ctx, s.view, browser, code, home); return err }
 	}},
-	{name: "say it wasn't me", check: true, ready: func(s *stage) act {
+	{name: "say it wasn't me", spends: objection, check: true, ready: func(s *stage) act {
 		link := s.wasntMe()
 		return func() error {
-			_, err := s.Recovery.Object(ctx, s.view, link, recovery.Pressed{Sure: true}, home)
+			ob, err := s.Recovery.Object(ctx, s.view, link, recovery.Pressed{Sure: true}, home)
+			if err == nil && ob.MadeAt.IsZero() {
+				err = fault.New(fault.Expired, "", "There was nothing left to stop.")
+			}
 			return err
 		}
 	}},
@@ -82,7 +89,7 @@ var shoppers = []journey{
 	{name: "ask for another address", keeps: counted, ready: func(s *stage) act {
 		return func() error { return s.Recovery.ChangeEmail(ctx, s.view, s.c, "camille@new.test", word(), home) }
 	}},
-	{name: "confirm another address", check: true, ready: func(s *stage) act {
+	{name: "confirm another address", spends: newAddress, check: true, ready: func(s *stage) act {
 		link := s.newEmail()
 		return func() error { return s.Recovery.ConfirmEmail(ctx, s.view, link, home) }
 	}},
@@ -94,14 +101,14 @@ var shoppers = []journey{
 		r.Answer = shop.RegistrationImmediate
 		return func() error { _, err := s.Customers.Register(ctx, s.view, r, home); return err }
 	}},
-	{name: "finish a registration", check: true, ready: func(s *stage) act {
+	{name: "finish a registration", spends: registration, check: true, ready: func(s *stage) act {
 		link, browser := s.registration()
 		return func() error {
 			_, err := s.Customers.FinishRegistration(ctx, s.view, link, browser, secret.Text{}, home)
 			return err
 		}
 	}},
-	{name: "have a registration finished by a program", ready: func(s *stage) act {
+	{name: "have a registration finished by a program", spends: registration, ready: func(s *stage) act {
 		link, _ := s.registration()
 		return func() error {
 			_, err := s.Customers.Activate(ctx, may(admin.EditCustomers), "zoe@lune.test", link, home)

@@ -8,9 +8,11 @@ import (
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/incident"
+	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/signin"
+	"github.com/rekeyhq/rekey/test/fixture"
 	"github.com/rekeyhq/rekey/token"
 	"github.com/rekeyhq/rekey/webhook"
 )
@@ -108,6 +110,24 @@ var staff = []journey{
 		n := admin.New{Username: "grace", Email: "grace@lune.test", Role: admin.Owner, Password: secret.NewText(newWord)}
 		return func() error { _, err := s.Admins.Create(ctx, may(admin.ManageAdmins), n, home); return err }
 	}},
+	{name: "give an administrator a passkey", keeps: counted, ready: func(s *stage) act {
+		_, ada := s.adminSession()
+		s.ok(s.Admins.EnrolPasskey(ctx, ada, word(), home))
+		options := ok2(s, func() (string, error) { return s.Admins.PendingPasskey(ctx, ada, console) })
+		made := fixture.NewDevice(s.T, console.ID, console.Origin).Make(options)
+		return func() error { _, _, err := s.Admins.ConfirmPasskey(ctx, ada, console, made, "Key", home); return err }
+	}},
+	{name: "show a passkey as the second factor", keeps: counted, check: true, ready: func(s *stage) act {
+		device := s.adminDevice()
+		half := ok2(s, func() (admin.Opened, error) { return s.Admins.SignIn(ctx, "ada", word(), home) })
+		options, _, err := s.Admins.AskSecondFactor(ctx, half.Secret, console)
+		s.ok(err)
+		answer := device.Use(options)
+		return func() error {
+			_, err := s.Admins.SecondFactorByPasskey(ctx, half.Secret, console, answer, home)
+			return err
+		}
+	}},
 	{name: "set an administrator's password", ready: func(s *stage) act {
 		return func() error {
 			return s.Admins.SetPassword(ctx, may(admin.ManageAdmins), "ada", secret.NewText(newWord))
@@ -138,7 +158,7 @@ var staff = []journey{
 		letter := s.queued(admin.ResetLetter)[0]
 		return func() error { _, err := s.Admins.Composers()[letter.Kind](ctx, letter); return err }
 	}},
-	{name: "recover an administrator's account", check: true, ready: func(s *stage) act {
+	{name: "recover an administrator's account", spends: adminLink, check: true, ready: func(s *stage) act {
 		link, w := s.adminLink(), secret.NewText(newWord)
 		return func() error { return s.Admins.CompleteReset(ctx, link, w, w, home) }
 	}},
@@ -157,9 +177,32 @@ var staff = []journey{
 		half := ok2(s, func() (admin.Opened, error) { return s.Admins.SignIn(ctx, "ada", word(), home) })
 		return func() error { _, err := s.Admins.SecondFactor(ctx, half.Secret, code(), home); return err }
 	}},
+	{name: "prove an administrator by password and code", keeps: counted, ready: func(s *stage) act {
+		code := s.totp()
+		return func() error { _, err := s.Admins.ProveWithCode(ctx, "ada", word(), code(), home); return err }
+	}},
+	{name: "remove the second factor", keeps: counted, ready: func(s *stage) act {
+		s.totp()
+		var ada admin.Admin
+		s.Read(func(ctx context.Context, tx *db.Tx) (err error) {
+			ada, err = admin.Find(ctx, tx, s.ada.ID)
+			return err
+		})
+		return func() error { return s.Admins.RemoveFactor(ctx, ada, word(), home) }
+	}},
 	{name: "reset an administrator's factors", ready: func(s *stage) act {
 		s.totp()
 		return func() error { return s.Admins.ResetFactors(ctx, may(admin.ManageAdmins), "ada", home) }
+	}},
+
+	{name: "send an email again", ready: func(s *stage) act {
+		s.ok(s.Recovery.RequestIn(ctx, s.view, secret.Random(), s.c.Email, home))
+		letter := s.queued(recovery.ForgotLetter)[0]
+		return func() error { return s.Recovery.Resend(ctx, may(admin.ResendEmails), letter.ID, home) }
+	}},
+	{name: "send every email again", ready: func(s *stage) act {
+		s.ok(s.Recovery.RequestIn(ctx, s.view, secret.Random(), s.c.Email, home))
+		return func() error { _, err := s.Recovery.ResendAll(ctx, may(admin.ResendEmails), true, home); return err }
 	}},
 
 	{name: "make a webhook", ready: func(s *stage) act {
@@ -175,6 +218,21 @@ var staff = []journey{
 	{name: "delete a webhook", ready: func(s *stage) act {
 		w := s.hook()
 		return func() error { return s.Webhooks.Delete(ctx, may(webhook.Right), w.ID, home) }
+	}},
+
+	{name: "tell receivers the news", ready: func(s *stage) act {
+		s.news()
+		return func() error { _, err := s.Webhooks.FanOut(ctx); return err }
+	}},
+	{name: "tell a receiver again", ready: func(s *stage) act {
+		w := s.news()
+		ok2(s, func() (int, error) { return s.Webhooks.FanOut(ctx) })
+		var told []webhook.Delivery
+		s.Read(func(ctx context.Context, tx *db.Tx) (err error) {
+			told, err = webhook.Deliveries(ctx, tx, w.ID, db.ID{}, 1)
+			return err
+		})
+		return func() error { return s.Webhooks.Replay(ctx, may(webhook.Right), w.ID, told[0].ID, home) }
 	}},
 
 	{name: "describe an incident", ready: func(s *stage) act {
@@ -240,7 +298,7 @@ var programs = []journey{
 		app := s.app()
 		return func() error { _, _, err := s.OAuth2.Ask(ctx, s.view, asks(app), false, home); return err }
 	}},
-	{name: "be allowed", check: true, ready: func(s *stage) act {
+	{name: "be allowed", spends: session, check: true, ready: func(s *stage) act {
 		id := s.asked(s.app())
 		who, _ := s.signedIn()
 		return func() error { _, err := s.OAuth2.Allow(ctx, s.view, who, id, home); return err }
@@ -249,17 +307,17 @@ var programs = []journey{
 		id := s.asked(s.app())
 		return func() error { _, err := s.OAuth2.Deny(ctx, s.view, id); return err }
 	}},
-	{name: "redeem a code", check: true, ready: func(s *stage) act {
+	{name: "redeem a code", spends: grant, check: true, ready: func(s *stage) act {
 		app := s.app()
 		code := s.grantCode(app)
 		return func() error { _, err := s.OAuth2.Redeem(ctx, s.view, app, code, back, verifier, home); return err }
 	}},
-	{name: "refresh", check: true, ready: func(s *stage) act {
+	{name: "refresh", spends: grant, check: true, ready: func(s *stage) act {
 		app := s.app()
 		g := s.granted(app)
 		return func() error { _, err := s.OAuth2.Refresh(ctx, s.view, app, g.Refresh, "", home); return err }
 	}},
-	{name: "introspect and read claims", check: true, ready: func(s *stage) act {
+	{name: "introspect and read claims", keeps: used, check: true, ready: func(s *stage) act {
 		app := s.app()
 		g := s.granted(app)
 		s.clock.Advance(aWhile)

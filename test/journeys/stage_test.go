@@ -22,6 +22,7 @@ import (
 	"github.com/rekeyhq/rekey/db/dbtest"
 	"github.com/rekeyhq/rekey/incident"
 	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/passkey"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
@@ -295,5 +296,28 @@ func (s *stage) started() incident.Incident {
 func (s *stage) hook() webhook.Webhook {
 	w, _, err := s.Webhooks.Create(ctx, may(webhook.Right), webhook.New{URL: "http://127.0.0.1:9/", Types: []string{webhook.Types()[0].Name}}, home)
 	s.ok(err)
+	return w
+}
+
+// console is the page of passkeys of administrators.
+var console = passkey.Party{ID: "admin.lune.test", Name: "Lune", Origin: "https://admin.lune.test"}
+
+// adminDevice is a device with a passkey of Ada's.
+func (s *stage) adminDevice() *fixture.Device {
+	_, ada := s.adminSession()
+	s.ok(s.Admins.EnrolPasskey(ctx, ada, word(), home))
+	options := ok2(s, func() (string, error) { return s.Admins.PendingPasskey(ctx, ada, console) })
+	device := fixture.NewDevice(s.T, console.ID, console.Origin)
+	_, _, err := s.Admins.ConfirmPasskey(ctx, ada, console, device.Make(options), "Key", home)
+	s.ok(err)
+	return device
+}
+
+// news is a webhook that has something to be told.
+func (s *stage) news() webhook.Webhook {
+	w := s.hook()
+	ok2(s, func() (customer.Customer, error) {
+		return s.Customers.OpenAs(ctx, may(admin.EditCustomers), s.view, newcomer(), home)
+	})
 	return w
 }
