@@ -13,6 +13,9 @@
 //   - A new password keeps to the rules of customers' at their strictest, in every door: long enough, not common, breached, made of
 //     the administrator's own names or easily guessed.
 //   - Whoever's password or second factor changes is told by letter.
+//   - Whoever is disabled or deleted is out at once, everywhere, and no link or token of theirs leads back. An owner of all websites
+//     is always left.
+//   - A new address is an administrator's once an email to it was answered.
 //   - A session ends by itself, after a time without use and after a day at the latest; a new password ends them all.
 package admin
 
@@ -25,6 +28,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/db"
@@ -72,7 +77,7 @@ func scan(row db.Scanner) (Admin, error) {
 		&a.generation, db.IntoTime(&a.CreatedAt), db.IntoTime(&a.LastSignInAt), &a.totp, &a.Passkeys)
 	a.SecondFactor = a.HasCode() || a.Passkeys > 0
 	if db.IsNoRows(err) {
-		return Admin{}, fault.New(fault.NotFound, "not_found", "There is no such administrator.")
+		return Admin{}, noSuch()
 	}
 	return a, err
 }
@@ -84,6 +89,9 @@ type New struct {
 	Password                    secret.Text
 }
 
+// longestFullName is how many characters the full name of an administrator may have.
+const longestFullName = 100
+
 var username = regexp.MustCompile(`^[A-Za-z0-9._@+-]{2,64}$`)
 
 func (n New) check() error {
@@ -91,13 +99,35 @@ func (n New) check() error {
 	if !username.MatchString(n.Username) {
 		errs = append(errs, fault.Refuse("username", "malformed", "A user name has 2 to 64 letters, digits or . _ @ + -", nil))
 	}
-	if a, err := mail.ParseAddress(n.Email); err != nil || a.Address != n.Email {
-		errs = append(errs, fault.Refuse("email", "email.malformed", "The e-mail address of the administrator is not valid.", nil))
+	return errors.Join(append(errs, checkEmail(n.Email), checkName(n.Name), checkRole(n.Role))...)
+}
+
+func checkEmail(email string) error {
+	if a, err := mail.ParseAddress(email); err != nil || a.Address != email {
+		return fault.Refuse("email", "email.malformed", "The e-mail address of the administrator is not valid.", nil)
 	}
-	if _, ok := role(n.Role); !ok {
-		errs = append(errs, fault.Refuse("role", "malformed", fmt.Sprintf("There is no role %q; the roles are %s.", n.Role, strings.Join(roleNames(), ", ")), nil))
+	return nil
+}
+
+// checkName refuses a name that could be more than a name where it stands in emails.
+func checkName(name string) error {
+	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > longestFullName || strings.ContainsFunc(name, unicode.IsControl) {
+		return fault.Refuse("name", "name.invalid", fmt.Sprintf("A name is one line of at most %d characters.", longestFullName), nil)
 	}
-	return errors.Join(errs...)
+	return nil
+}
+
+func checkRole(name string) error {
+	if _, ok := role(name); !ok {
+		return fault.Refuse("role", "malformed", fmt.Sprintf("There is no role %q; the roles are %s.", name, strings.Join(roleNames(), ", ")), nil)
+	}
+	return nil
+}
+
+func noSuch() error { return fault.New(fault.NotFound, "not_found", "There is no such administrator.") }
+
+func tooFar() error {
+	return fault.New(fault.Forbidden, "forbidden", "Your role does not allow this. Ask an administrator who may.")
 }
 
 // Create makes an administrator. Errors: fault Invalid; Conflict when the name is taken; Forbidden for more websites than
@@ -107,7 +137,7 @@ func (s *Service) Create(ctx context.Context, permit Permit, n New, o audit.Orig
 		return Admin{}, err
 	}
 	if !permit.Covers(n.WebsiteID) {
-		return Admin{}, fault.New(fault.Forbidden, "forbidden", "Your role does not allow this. Ask an administrator who may.")
+		return Admin{}, tooFar()
 	}
 	if n.Role == "" {
 		n.Role = Owner
@@ -146,7 +176,7 @@ func (s *Service) SetPassword(ctx context.Context, permit Permit, name string, p
 	if err := permit.Need(ManageAdmins); err != nil {
 		return err
 	}
-	who, err := s.byName(ctx, name)
+	who, err := s.ByName(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -167,24 +197,6 @@ func (s *Service) SetPassword(ctx context.Context, permit Permit, name string, p
 		}
 		return s.recordFactor(ctx, tx, permit.Actor(), who, "password", audit.Origin{})
 	})
-}
-
-// byName finds an administrator, active or not. Errors: fault NotFound.
-func (s *Service) byName(ctx context.Context, name string) (who Admin, err error) {
-	err = s.DB.Read(ctx, func(tx *db.Tx) error {
-		who, err = scan(tx.Row(ctx, "SELECT "+columns+" FROM admins WHERE username_canon = $1", strings.ToLower(name)))
-		if fault.Is(err, fault.NotFound) {
-			return fault.New(fault.NotFound, "not_found", fmt.Sprintf("There is no administrator %q.", name))
-		}
-		return err
-	})
-	return who, err
-}
-
-// List returns every administrator by name.
-func List(ctx context.Context, tx *db.Tx) ([]Admin, error) {
-	rows, err := tx.Query(ctx, "SELECT "+columns+" FROM admins ORDER BY username_canon")
-	return db.Collect(rows, err, scan)
 }
 
 func roleNames() []string {

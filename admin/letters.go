@@ -19,18 +19,23 @@ import (
 // Letters to administrators.
 const (
 	ResetLetter   = "admin_reset"   // with the link to a new password
+	AddressLetter = "admin_address" // with the link that proves a new address
 	ChangedLetter = "admin_changed" // the notice that follows each change of what they sign in with
 )
+
+// addressChanged is the change that is told to the address of before.
+const addressChanged = "address"
 
 // The pages of the console that letters lead to.
 const (
 	ForgotPath      = "/admin/login/forgot"
 	NewPasswordPath = "/admin/login/new-password"
+	NewAddressPath  = "/admin/login/new-address"
 )
 
 // Composers returns who writes this package's letters.
 func (s *Service) Composers() map[string]mail.Composer {
-	return map[string]mail.Composer{ResetLetter: s.composeReset, ChangedLetter: s.composeChanged}
+	return map[string]mail.Composer{ResetLetter: s.composeReset, AddressLetter: s.composeAddress, ChangedLetter: s.composeChanged}
 }
 
 // compose begins a letter in the language of the store view that speaks to an administrator.
@@ -65,15 +70,24 @@ func first(texts ...string) string {
 	return ""
 }
 
-// composeReset writes the letter with the link. This is the first moment at which anybody looks the name up.
-func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Content, error) {
+// console is where the links of letters lead.
+func (s *Service) console(ctx context.Context) (*shop.Snapshot, string, error) {
 	snap, err := s.Shop.Load(ctx)
 	if err != nil {
-		return mail.Content{}, err
+		return nil, "", err
 	}
 	base := snap.ConsoleURL()
 	if base == "" {
-		return mail.Content{}, fault.New(fault.Conflict, "admin.no_url", "the console has no address yet; set "+shop.AdminURL)
+		return nil, "", fault.New(fault.Conflict, "admin.no_url", "the console has no address yet; set "+shop.AdminURL)
+	}
+	return snap, base, nil
+}
+
+// composeReset writes the letter with the link. This is the first moment at which anybody looks the name up.
+func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Content, error) {
+	snap, base, err := s.console(ctx)
+	if err != nil {
+		return mail.Content{}, err
 	}
 	var who Admin
 	var link secret.Text
@@ -81,8 +95,11 @@ func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Co
 		if who, err = named(ctx, tx, letter.Data["name"]); err != nil {
 			return err
 		}
-		link, err = s.putLink(ctx, tx, snap, letter, who)
-		return err
+		var fresh bool
+		if link, fresh, err = s.putLink(ctx, tx, linkPurpose, letter, who, ""); err != nil || !fresh {
+			return err // whoever asks by name and by address asks twice for the same letter
+		}
+		return few(ctx, tx, snap, who)
 	})
 	if err != nil {
 		return mail.Content{}, err
@@ -118,6 +135,7 @@ func (s *Service) tell(ctx context.Context, tx *db.Tx, who Admin, what string, o
 		return err
 	}
 	_, err = mail.Enqueue(ctx, tx, mail.Note{Kind: ChangedLetter, ViewID: v.ID, Data: map[string]string{"admin": strconv.FormatInt(who.ID, 10),
+		"to":   who.Email,
 		"what": strings.ReplaceAll(what, " ", "_"), "at": now.Format(time.RFC3339Nano), "place": o.Place(), "browser": o.Browser()}})
 	return err
 }
@@ -147,6 +165,9 @@ func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.
 	if err != nil {
 		return mail.Content{}, err
 	}
+	if to := letter.Data["to"]; to != "" { // the address of that moment, also where it is the address that has changed
+		who.Email = to
+	}
 	c, l, zone, err := compose(snap, ChangedLetter, who)
 	if err != nil {
 		return c, err
@@ -160,6 +181,10 @@ func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.
 	c.Facts = append([]mail.Fact{
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, zone)},
 	}, mail.Whence(l, letter.Data)...)
+	if letter.Data["what"] == addressChanged { // a new password would not help: its link goes to the other address
+		c.NotYou = l.T(key + ".not_you_address")
+		return c, nil
+	}
 	if base := snap.ConsoleURL(); base != "" {
 		c.Button = &mail.Button{Label: l.T(key + ".button"), URL: secret.NewText(base + ForgotPath)}
 	}

@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"context"
 	"slices"
 
 	"github.com/rekeyhq/rekey/audit"
+	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
 )
 
@@ -115,6 +117,23 @@ func (p Permit) Websites() []int64 {
 		return nil
 	}
 	return []int64{p.who.WebsiteID}
+}
+
+// still refuses a permit that has been overtaken: since it was made, its administrator was disabled or signed out, or was given
+// another role or website.
+func (p Permit) still(ctx context.Context, tx *db.Tx) error {
+	if p.who.ID == 0 {
+		return nil // the operator, or an integration whose token was checked a moment ago
+	}
+	now, err := scan(tx.Row(ctx, "SELECT "+columns+" FROM admins WHERE id = $1"+tx.ForShare(), p.who.ID))
+	if err != nil {
+		return err
+	}
+	if now.generation != p.who.generation || now.WebsiteID != p.who.WebsiteID {
+		return fault.New(fault.Forbidden, "forbidden", "Your account was changed a moment ago. Sign in again.")
+	}
+	_, err = Allow(now, p.right)
+	return err
 }
 
 // Need refuses a permit for another right than the one a use case asks for. Errors: fault Forbidden.

@@ -103,43 +103,48 @@ func named(ctx context.Context, tx *db.Tx, name string) (Admin, error) {
 	return found[0], nil
 }
 
-// putLink makes the link of a letter, once. A letter that is tried again may find its link used, or the password changed.
-func (s *Service) putLink(ctx context.Context, tx *db.Tx, snap *shop.Snapshot, letter mail.Letter, who Admin) (link secret.Text, err error) {
+// putLink makes the link of a letter, once; fresh tells whether this is that once. A letter that is tried again may find its link
+// used, or what it was issued under ended. email is the address that the link proves, "" for a new password.
+func (s *Service) putLink(ctx context.Context, tx *db.Tx, purpose string, letter mail.Letter, who Admin, email string) (link secret.Text, fresh bool, err error) {
 	now, err := tx.Now(ctx)
 	if err != nil {
-		return link, err
+		return link, false, err
 	}
-	made, err := tx.Exec(ctx, `INSERT INTO admin_links (id, secret_hash, admin_id, generation, created_at, expires_at)
-		VALUES ($1,$2,$3,$4,$5,$6) ON CONFLICT (id) DO NOTHING`, letter.ID, secret.Digest(s.Key.Derive(linkPurpose, letter.ID[:])), who.ID, who.generation,
-		db.Micro(now), db.Micro(letter.ExpiresAt))
+	made, err := tx.Exec(ctx, `INSERT INTO admin_links (id, secret_hash, admin_id, generation, created_at, expires_at, email)
+		VALUES ($1,$2,$3,$4,$5,$6,$7) ON CONFLICT (id) DO NOTHING`, letter.ID, secret.Digest(s.Key.Derive(purpose, letter.ID[:])), who.ID, who.generation,
+		db.Micro(now), db.Micro(letter.ExpiresAt), email)
 	if err != nil {
-		return link, err
-	}
-	if made == 1 { // whoever asks by name and by address asks twice for the same letter
-		verdict, err := limit.Take(ctx, tx, letterRule(snap), "admin "+string(idBytes(who.ID)))
-		if err != nil {
-			return link, err
-		}
-		if !verdict.Allowed {
-			return link, mail.NotNeeded("this administrator was sent enough links; the earlier ones still work")
-		}
-		_, err = tx.Exec(ctx, `UPDATE admin_links SET spent_at = $2 WHERE spent_at IS NULL AND id IN
-			(SELECT id FROM admin_links WHERE admin_id = $1 AND spent_at IS NULL AND expires_at > $2 ORDER BY id DESC LIMIT 1000 OFFSET $3)`,
-			who.ID, db.Micro(now), MaxLive)
-		if err != nil {
-			return link, err
-		}
+		return link, false, err
 	}
 	var digest []byte
 	if err := tx.Row(ctx, "SELECT secret_hash FROM admin_links WHERE id = $1", letter.ID).Scan(&digest); err != nil {
-		return link, err
+		return link, false, err
 	}
-	link = s.Key.Again(linkPurpose, letter.ID[:], digest)
-	_, err = s.findLink(ctx, tx, link)
+	link = s.Key.Again(purpose, letter.ID[:], digest)
+	_, err = s.findLink(ctx, tx, purpose, link)
 	if fault.Is(err, fault.Expired) {
-		return link, mail.NotNeeded("its link was used already, or the password has been changed since")
+		return link, false, mail.NotNeeded("its link was used already, or the sign-in has been changed since")
 	}
-	return link, err
+	return link, made == 1, err
+}
+
+// few counts the letters with a link to a new password, and ends the oldest links beyond MaxLive.
+func few(ctx context.Context, tx *db.Tx, snap *shop.Snapshot, who Admin) error {
+	verdict, err := limit.Take(ctx, tx, letterRule(snap), "admin "+string(idBytes(who.ID)))
+	if err != nil {
+		return err
+	}
+	if !verdict.Allowed {
+		return mail.NotNeeded("this administrator was sent enough links; the earlier ones still work")
+	}
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `UPDATE admin_links SET spent_at = $2 WHERE spent_at IS NULL AND id IN
+		(SELECT id FROM admin_links WHERE admin_id = $1 AND email = '' AND spent_at IS NULL AND expires_at > $2 ORDER BY id DESC LIMIT 1000 OFFSET $3)`,
+		who.ID, db.Micro(now), MaxLive)
+	return err
 }
 
 // PendingReset is a link that works.
@@ -156,58 +161,78 @@ func linkExpired() error {
 	return fault.New(fault.Expired, "link.expired", "Your password reset link has expired.")
 }
 
+// found is a link that works.
+type found struct {
+	id    db.ID
+	who   Admin
+	email string // that it proves
+}
+
 // findLink reads a link that works. One that was made with a key which is accepted no more is none.
-func (s *Service) findLink(ctx context.Context, tx *db.Tx, link secret.Text) (PendingReset, error) {
+func (s *Service) findLink(ctx context.Context, tx *db.Tx, purpose string, link secret.Text) (f found, err error) {
 	if !secret.WellFormed(link) {
-		return PendingReset{}, linkExpired()
+		return f, linkExpired()
 	}
 	now, err := tx.Now(ctx)
 	if err != nil {
-		return PendingReset{}, err
+		return f, err
 	}
-	var p PendingReset
-	var id int64
-	err = tx.Row(ctx, "SELECT id, admin_id FROM admin_links WHERE secret_hash = $2 AND "+linkLives, db.Micro(now), secret.Digest(link)).
-		Scan(&p.linkID, &id)
-	if db.IsNoRows(err) {
-		return PendingReset{}, linkExpired()
+	var adminID int64
+	err = tx.Row(ctx, "SELECT id, admin_id, email FROM admin_links WHERE secret_hash = $2 AND "+linkLives, db.Micro(now), secret.Digest(link)).
+		Scan(&f.id, &adminID, &f.email)
+	if db.IsNoRows(err) || err == nil && !s.Key.Made(purpose, f.id[:], link) {
+		return f, linkExpired()
 	}
 	if err != nil {
-		return PendingReset{}, err
+		return f, err
 	}
-	if !s.Key.Made(linkPurpose, p.linkID[:], link) {
-		return PendingReset{}, linkExpired()
-	}
-	p.who, err = Find(ctx, tx, id)
-	return p, err
+	f.who, err = Find(ctx, tx, adminID)
+	return f, err
 }
 
 // linkLives is the condition for a link to work: to be shown and to be spent; $1 is now.
 const linkLives = "spent_at IS NULL AND expires_at > $1 AND " + Stands
 
-// CheckReset tells whether a link works, without spending it. Unknown, used and expired ones are one answer. Errors: fault
-// Expired; fault Limited for a client that tries many links that are none.
-func (s *Service) CheckReset(ctx context.Context, link secret.Text, o audit.Origin) (PendingReset, error) {
-	snap, err := s.Shop.Load(ctx)
+// spendLink uses a link up. One statement: of one link sent many times, and of several links at once, one wins.
+func spendLink(ctx context.Context, tx *db.Tx, id db.ID) error {
+	now, err := tx.Now(ctx)
 	if err != nil {
-		return PendingReset{}, err
+		return err
 	}
-	var p PendingReset
-	err = s.DB.Read(ctx, func(tx *db.Tx) (err error) {
-		p, err = s.findLink(ctx, tx, link)
-		p.Rules = snap.AdminPasswordRules()
+	n, err := tx.Exec(ctx, "UPDATE admin_links SET spent_at = $1 WHERE id = $2 AND "+linkLives, db.Micro(now), id)
+	if err == nil && n == 0 {
+		err = linkExpired()
+	}
+	return err
+}
+
+// checkLink finds a link that somebody shows. Errors: fault Expired, one answer for unknown, used and expired ones; fault Limited for
+// a client that tries many links that are none.
+func (s *Service) checkLink(ctx context.Context, purpose string, link secret.Text, o audit.Origin) (f found, err error) {
+	err = s.DB.Read(ctx, func(tx *db.Tx) error {
+		f, err = s.findLink(ctx, tx, purpose, link)
 		return err
 	})
 	if !fault.Is(err, fault.Expired) {
-		return p, err
+		return f, err
 	}
 	if err := s.DB.Write(ctx, func(tx *db.Tx) error {
 		return limit.Demand(ctx, tx, limit.Rule{Name: "wrong admin links", Max: wrongLinks, Window: time.Hour}, o.Network(),
 			"Too many links were tried from your network. Please wait and try again later.")
 	}); err != nil {
-		return p, err
+		return f, err
 	}
-	return p, err
+	return f, err
+}
+
+// CheckReset tells whether a link works, without spending it. Errors: those of checkLink.
+func (s *Service) CheckReset(ctx context.Context, link secret.Text, o audit.Origin) (PendingReset, error) {
+	snap, err := s.Shop.Load(ctx)
+	if err != nil {
+		return PendingReset{}, err
+	}
+	f, err := s.checkLink(ctx, linkPurpose, link, o)
+	return PendingReset{Rules: snap.AdminPasswordRules(), linkID: f.id, who: f.who}, err
 }
 
 // CompleteReset stores a new password for the owner of a link. Password, spent link, ended sessions and tokens, notice and audit
@@ -226,17 +251,8 @@ func (s *Service) CompleteReset(ctx context.Context, link, password, confirm sec
 		return err
 	}
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
-		now, err := tx.Now(ctx)
-		if err != nil {
+		if err := spendLink(ctx, tx, p.linkID); err != nil {
 			return err
-		}
-		// One statement each: of one link sent many times, and of several links at once, one wins.
-		n, err := tx.Exec(ctx, "UPDATE admin_links SET spent_at = $1 WHERE id = $2 AND "+linkLives, db.Micro(now), p.linkID)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return linkExpired()
 		}
 		who, err := scan(tx.Row(ctx, `UPDATE admins SET password_hash = $3, session_generation = session_generation + 1
 			WHERE id = $1 AND session_generation = $2 AND active RETURNING `+columns, p.who.ID, p.who.generation, hash))

@@ -22,6 +22,9 @@ import (
 
 const newWord = "quite-another-word-9"
 
+// hourAndMore is past every limit of an hour.
+const hourAndMore = 61 * time.Minute
+
 // stranger asks from an address of their own.
 var stranger = audit.Origin{IP: netip.MustParseAddr("198.51.100.9"), UserAgent: "curl/8"}
 

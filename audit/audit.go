@@ -22,54 +22,59 @@ import (
 
 // What happened. The names are stable: people search and alert by them.
 const (
-	ResetRequested    = "password_reset.requested"
-	ResetSentByStore  = "password_reset.sent_by_store"
-	ResetLimited      = "password_reset.limited"
-	LinkOpened        = "password_reset.link_opened"
-	CodeTyped         = "password_reset.code_typed"
-	ResetCompleted    = "password_reset.completed"
-	PasswordChanged   = "password.changed"
-	Objected          = "customer.objected"    // "It wasn't me" was pressed in a letter
-	HoldLifted        = "customer.hold_lifted" // by the right password, or a passkey
-	SessionStarted    = "session.started"
-	SessionEnded      = "session.ended"
-	SessionsEnded     = "sessions.ended"
-	SignInFailed      = "signin.failed"
-	SignInLocked      = "signin.locked"
-	PasskeyAdded      = "passkey.added"
-	PasskeyRemoved    = "passkey.removed"
-	PasskeyRefused    = "passkey.refused"
-	Unlocked          = "customer.unlocked"
-	TokenIssued       = "token.issued"
-	TokensRevoked     = "tokens.revoked"
-	Registered        = "registration.requested"
-	CustomerCreated   = "customer.created"
-	CustomerUpdated   = "customer.updated"
-	CustomerDeleted   = "customer.deleted"
-	CustomersImported = "customers.imported"
-	BreachedImported  = "breached_passwords.imported"
-	StoreRestored     = "store.restored" // from a backup: all that was issued before has ended
-	BreachedRemoved   = "breached_passwords.removed"
-	SettingChanged    = "setting.changed"
-	WebsiteCreated    = "website.created"
-	WebsiteChanged    = "website.changed"
-	ViewCreated       = "store_view.created"
-	ViewChanged       = "store_view.changed"
-	AdminCreated      = "admin.created"
-	AdminChanged      = "admin.changed"
-	AdminSignedIn     = "admin.signed_in"
-	AdminSignedOut    = "admin.signed_out"
-	AdminSignInFail   = "admin.signin_failed"
-	AdminLocked       = "admin.locked"
-	AdminResetAsked   = "admin.password_reset_requested"
-	AdminReset        = "admin.password_reset_completed"
-	ClientCreated     = "oauth2_client.created"
-	ClientChanged     = "oauth2_client.changed"
-	ClientDeleted     = "oauth2_client.deleted"
-	WebhookCreated    = "webhook.created"
-	WebhookChanged    = "webhook.changed"
-	WebhookDeleted    = "webhook.deleted"
-	WebhookReplayed   = "webhook.replayed"
+	ResetRequested     = "password_reset.requested"
+	ResetSentByStore   = "password_reset.sent_by_store"
+	ResetLimited       = "password_reset.limited"
+	LinkOpened         = "password_reset.link_opened"
+	CodeTyped          = "password_reset.code_typed"
+	ResetCompleted     = "password_reset.completed"
+	PasswordChanged    = "password.changed"
+	Objected           = "customer.objected"    // "It wasn't me" was pressed in a letter
+	HoldLifted         = "customer.hold_lifted" // by the right password, or a passkey
+	SessionStarted     = "session.started"
+	SessionEnded       = "session.ended"
+	SessionsEnded      = "sessions.ended"
+	SignInFailed       = "signin.failed"
+	SignInLocked       = "signin.locked"
+	PasskeyAdded       = "passkey.added"
+	PasskeyRemoved     = "passkey.removed"
+	PasskeyRefused     = "passkey.refused"
+	Unlocked           = "customer.unlocked"
+	TokenIssued        = "token.issued"
+	TokensRevoked      = "tokens.revoked"
+	Registered         = "registration.requested"
+	CustomerCreated    = "customer.created"
+	CustomerUpdated    = "customer.updated"
+	CustomerDeleted    = "customer.deleted"
+	CustomersImported  = "customers.imported"
+	BreachedImported   = "breached_passwords.imported"
+	StoreRestored      = "store.restored" // from a backup: all that was issued before has ended
+	BreachedRemoved    = "breached_passwords.removed"
+	SettingChanged     = "setting.changed"
+	WebsiteCreated     = "website.created"
+	WebsiteChanged     = "website.changed"
+	ViewCreated        = "store_view.created"
+	ViewChanged        = "store_view.changed"
+	AdminCreated       = "admin.created"
+	AdminChanged       = "admin.changed"
+	AdminDisabled      = "admin.disabled"
+	AdminEnabled       = "admin.enabled"
+	AdminDeleted       = "admin.deleted"
+	AdminAddressAsked  = "admin.email_change_requested"
+	AdminSignedIn      = "admin.signed_in"
+	AdminSignedOut     = "admin.signed_out"
+	AdminSessionsEnded = "admin.sessions_ended" // by another one, or the operator
+	AdminSignInFail    = "admin.signin_failed"
+	AdminLocked        = "admin.locked"
+	AdminResetAsked    = "admin.password_reset_requested"
+	AdminReset         = "admin.password_reset_completed"
+	ClientCreated      = "oauth2_client.created"
+	ClientChanged      = "oauth2_client.changed"
+	ClientDeleted      = "oauth2_client.deleted"
+	WebhookCreated     = "webhook.created"
+	WebhookChanged     = "webhook.changed"
+	WebhookDeleted     = "webhook.deleted"
+	WebhookReplayed    = "webhook.replayed"
 
 	SignInCodeRequested = "signin.code_requested"
 	SignedInByLetter    = "signin.by_letter"
@@ -100,7 +105,7 @@ func Actions() []string {
 		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, SignInCodeRequested, SignedInByLetter, CodeRefused, Unlocked, TokenIssued, TokensRevoked, Registered,
 		CustomerCreated, CustomerUpdated, CustomerDeleted, CustomersImported, BreachedImported, BreachedRemoved, StoreRestored, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
 		PasskeyAdded, PasskeyRemoved, PasskeyRefused,
-		AdminChanged, AdminSignedIn, AdminSignedOut, AdminSignInFail, AdminLocked, AdminResetAsked, AdminReset, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
+		AdminChanged, AdminDisabled, AdminEnabled, AdminDeleted, AdminAddressAsked, AdminSignedIn, AdminSignedOut, AdminSessionsEnded, AdminSignInFail, AdminLocked, AdminResetAsked, AdminReset, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
 		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientChanged, ClientDeleted, IntegrationChanged,
 		IncidentStarted, IncidentPaused, IncidentResumed, IncidentCancelled, IncidentFinished, IncidentTreated, Objected, HoldLifted,
 		ProtectionStarted, ProtectionEnded, EmailsResent}
@@ -138,6 +143,23 @@ type Entry struct {
 	Browser    string // as stored: Origin.Browser()
 	Outcome    string // "" when it simply happened, else one word: refused, limited
 	Detail     map[string]string
+}
+
+// Changed is the detail of an act that changed values: "old → new" for each that differs, none where nothing does.
+func Changed(values map[string][2]string) map[string]string {
+	shown := func(value string) string {
+		if value == "" {
+			return "nothing"
+		}
+		return value
+	}
+	detail := map[string]string{}
+	for name, v := range values {
+		if v[0] != v[1] {
+			detail[name] = shown(v[0]) + " → " + shown(v[1])
+		}
+	}
+	return detail
 }
 
 // Record appends one entry to tx. ID, At, Place and Browser are filled here.

@@ -215,15 +215,8 @@ func (c *call) removeFactor() error {
 
 // resetFactors takes the second factor of a colleague away, who has lost it.
 func (c *call) resetFactors() error {
-	id, err := c.number()
+	who, err := c.colleague()
 	if err != nil {
-		return err
-	}
-	var who admin.Admin
-	if err := c.read(func(tx *db.Tx) (err error) {
-		who, err = admin.Find(c.r.Context(), tx, id)
-		return err
-	}); err != nil {
 		return err
 	}
 	if err := c.Admins.ResetFactors(c.r.Context(), c.permit, who.Username, c.origin()); err != nil {

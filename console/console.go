@@ -115,7 +115,7 @@ func table() []route { return slices.Concat(routes(), clientRoutes(), incidentRo
 func routes() []route {
 	one, letter, hook := customersPath+"/{id}", lettersPath+"/{id}", webhooksPath+"/{id}"
 	site, view := storesPath+"/websites", storesPath+"/views"
-	program := holdersPath + "/{id}"
+	program, colleague := holdersPath+"/{id}", adminsPath+"/{id}"
 	return []route{
 		{method: "GET", path: assetPrefix + "{name}", handle: (*call).asset, open: true},
 		{method: "GET", path: loginPath, handle: (*call).signInPage, open: true},
@@ -127,6 +127,8 @@ func routes() []route {
 		{method: "POST", path: forgotPath, handle: (*call).forgot, open: true},
 		{method: "GET", path: newPasswordPath, handle: (*call).newPasswordPage, open: true},
 		{method: "POST", path: newPasswordPath, handle: (*call).newPassword, open: true},
+		{method: "GET", path: newAddressPath, handle: (*call).newAddressPage, open: true},
+		{method: "POST", path: newAddressPath, handle: (*call).newAddress, open: true},
 		{method: "POST", path: logoutPath, handle: (*call).signOut, open: true},
 		{method: "GET", path: accountPath, handle: (*call).account, own: true},
 		{method: "POST", path: accountPath + "/password", handle: (*call).changeOwnPassword, own: true},
@@ -174,7 +176,15 @@ func routes() []route {
 		{method: "GET", path: adminsPath, right: admin.ManageAdmins, handle: (*call).administrators},
 		{method: "GET", path: adminsPath + "/new", right: admin.ManageAdmins, handle: (*call).newAdministrator},
 		{method: "POST", path: adminsPath, right: admin.ManageAdmins, handle: (*call).createAdministrator},
-		{method: "POST", path: adminsPath + "/{id}/reset-factors", right: admin.ManageAdmins, handle: (*call).resetFactors},
+		{method: "GET", path: colleague, right: admin.ManageAdmins, handle: (*call).administrator},
+		{method: "POST", path: colleague, right: admin.ManageAdmins, handle: (*call).saveAdministrator},
+		{method: "POST", path: colleague + "/address", right: admin.ManageAdmins, handle: (*call).askAddress},
+		{method: "POST", path: colleague + "/disable", right: admin.ManageAdmins, handle: (*call).disableAdministrator},
+		{method: "POST", path: colleague + "/enable", right: admin.ManageAdmins, handle: (*call).enableAdministrator},
+		{method: "POST", path: colleague + "/end-sessions", right: admin.ManageAdmins, handle: (*call).endAdministrator},
+		{method: "GET", path: colleague + "/delete", right: admin.ManageAdmins, handle: (*call).deleteAdministratorPage},
+		{method: "POST", path: colleague + "/delete", right: admin.ManageAdmins, handle: (*call).deleteAdministrator},
+		{method: "POST", path: colleague + "/reset-factors", right: admin.ManageAdmins, handle: (*call).resetFactors},
 		{method: "GET", path: webhooksPath, right: webhook.Right, handle: (*call).webhooks},
 		{method: "GET", path: newWebhookPath, right: webhook.Right, handle: (*call).newWebhook},
 		{method: "POST", path: webhooksPath, right: webhook.Right, handle: (*call).createWebhook},

@@ -44,17 +44,25 @@ func (c *call) forgot() error {
 	return c.done(loginPath, web.Notice{Key: "reset.asked"})
 }
 
-// newPasswordPage moves a letter's secret from the address bar into a cookie, and shows the form at the clean address. Opening
-// it spends nothing.
-func (c *call) newPasswordPage() error {
-	opened := c.jar.Opened(c.r, linkCookie)
-	if tokens, landing := c.r.URL.Query()["token"]; landing {
+// landing moves a letter's secret from the address bar into a cookie and leads to the clean address. Opening a link spends nothing.
+func (c *call) landing(cookie, clean string) (opened web.Opened, landed bool) {
+	opened = c.jar.Opened(c.r, cookie)
+	tokens, landed := c.r.URL.Query()["token"]
+	if landed {
 		link := secret.NewText(tokens[0])
 		if len(tokens) > 1 {
 			link = secret.NewText("")
 		}
 		opened.Add(c.w, link, linkLife)
-		web.SeeOther(c.w, newPasswordPath)
+		web.SeeOther(c.w, clean)
+	}
+	return opened, landed
+}
+
+// newPasswordPage shows the form of the link that was opened last.
+func (c *call) newPasswordPage() error {
+	opened, landed := c.landing(linkCookie, newPasswordPath)
+	if landed {
 		return nil
 	}
 	pending, err := c.Admins.CheckReset(c.r.Context(), opened.Latest(), c.origin())

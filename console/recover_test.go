@@ -15,9 +15,11 @@ import (
 )
 
 // link is the address in the letter that was queued last.
-func (h *house) link() string {
+func (h *house) link() string { return h.linkOf(admin.ResetLetter) }
+
+func (h *house) linkOf(kind string) string {
 	h.t.Helper()
-	c, err := h.admins.Composers()[admin.ResetLetter](context.Background(), h.letters()[0])
+	c, err := h.admins.Composers()[kind](context.Background(), h.letters()[0])
 	if err != nil {
 		h.t.Fatal(err)
 	}

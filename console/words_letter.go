@@ -38,6 +38,7 @@ var letterKinds = [][2]string{
 	{signin.PasskeyRemovedLetter, "Passkey removed"},
 	{signin.PasskeyTakenLetter, "Passkey removed by the store"},
 	{admin.ResetLetter, "Administrator's password reset"},
+	{admin.AddressLetter, "Administrator's new address"},
 	{admin.ChangedLetter, "Administrator's sign-in changed"},
 	{customer.RegistrationLetter, "New account"},
 	{customer.WelcomeLetter, "Welcome"},

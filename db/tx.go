@@ -132,6 +132,14 @@ func (t *Tx) ForUpdate() string {
 	return ""
 }
 
+// ForShare ends a SELECT whose rows must stay as they are until the transaction ends.
+func (t *Tx) ForShare() string {
+	if t.db.engine == postgresEngine {
+		return " FOR SHARE"
+	}
+	return ""
+}
+
 // SkipLocked is ForUpdate that passes over rows which another transaction holds.
 func (t *Tx) SkipLocked() string {
 	if t.db.engine == postgresEngine {

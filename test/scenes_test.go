@@ -114,7 +114,21 @@ var consoleScenes = []scene{
 	}},
 	{"administrators", func(st *stage, b *tab) { st.open(b, "/admin/administrators") }},
 	{"new-administrator", func(st *stage, b *tab) { st.open(b, "/admin/administrators/new") }},
+	{"administrator", func(st *stage, b *tab) { st.openColleague(b, "") }},
+	{"administrator-refused", func(st *stage, b *tab) {
+		st.openColleague(b, "")
+		b.expect(http.StatusUnprocessableEntity, b.send("email", "nobody"))
+	}},
+	{"delete-administrator", func(st *stage, b *tab) { st.openColleague(b, "/delete") }},
+	{"console-address-expired", func(st *stage, b *tab) { b.visit(st.console + "/admin/login/new-address") }},
 	{"console-not-found", func(st *stage, b *tab) { st.signInToConsole(b); b.visit(st.console + "/admin/nowhere") }},
+}
+
+// openColleague opens the page of the administrator who was made last, or one below it.
+func (st *stage) openColleague(b *tab, below string) {
+	b.t.Helper()
+	st.open(b, "/admin/administrators")
+	b.expect(http.StatusOK, b.visit(script[string](b, `[...document.querySelectorAll('td a[href*="/administrators/"]')].at(-1).href`)+below))
 }
 
 // expect ends the scene when it took a wrong turn.

@@ -15,6 +15,11 @@ import (
 type adminCommands struct {
 	Create        adminCreate        `cmd:"" help:"Make an administrator."`
 	List          adminList          `cmd:"" help:"List the administrators."`
+	Set           adminSet           `cmd:"" help:"Change an administrator's role, website, name or address; what is not named stays."`
+	Disable       adminDisable       `cmd:"" help:"Sign an administrator out everywhere and keep them out, until they are enabled."`
+	Enable        adminEnable        `cmd:"" help:"Let a disabled administrator sign in again."`
+	Delete        adminDelete        `cmd:"" help:"Forget an administrator; what the audit says of them stays."`
+	EndSessions   adminEndSessions   `cmd:"" help:"Sign an administrator out everywhere."`
 	ResetPassword adminResetPassword `cmd:"" help:"Give an administrator a new password and end their sessions."`
 	ResetFactors  adminResetFactors  `cmd:"" help:"Take the second factor away from an administrator who has lost it, and end their sessions."`
 }
