@@ -33,7 +33,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		t.Fatal(err)
 	}
 	behind := func(h http.Handler, fail web.Renderer) http.Handler {
-		return web.Stack{Log: log, HSTS: true, Fail: fail}.Wrap(h)
+		return web.Stack{Log: log, HSTS: f.Shop.StrictTransport, Fail: fail}.Wrap(h)
 	}
 	json := func(string) (string, string) { return "application/json", "{}" }
 	doors := map[string]webtest.Door{

@@ -79,7 +79,15 @@ func (s *server) handlers() (map[net.Listener]http.Handler, error) {
 
 // behind puts what all doors share in front of one.
 func (s *server) behind(d door) http.Handler {
-	return web.Stack{Log: s.Log, Trusted: s.TrustedProxies, HSTS: !s.Dev, Fail: d.fail, Uploads: console.Uploads, Observe: s.metrics.observeRequest}.Wrap(d)
+	return web.Stack{Log: s.Log, Trusted: s.TrustedProxies, HSTS: s.strictTransport, Fail: d.fail, Uploads: console.Uploads, Observe: s.metrics.observeRequest}.Wrap(d)
+}
+
+// strictTransport is what browsers are told about https; nothing under --dev, where http is allowed.
+func (s *server) strictTransport(host, path string) string {
+	if s.Dev {
+		return ""
+	}
+	return s.house.Shop.StrictTransport(host, path)
 }
 
 // public is all doors on one address. The base URL of a store view cannot lie below the other doors' addresses (package

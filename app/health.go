@@ -51,7 +51,7 @@ func (s *server) probes(next http.Handler) http.Handler {
 		reading := r.Method == http.MethodGet || r.Method == http.MethodHead
 		switch {
 		case reading && r.URL.Path == "/healthz":
-			s.answer(w, http.StatusOK, struct {
+			s.answer(w, r, http.StatusOK, struct {
 				Alive bool `json:"alive"`
 			}{true})
 		case reading && r.URL.Path == "/readyz":
@@ -60,15 +60,16 @@ func (s *server) probes(next http.Handler) http.Handler {
 			if !state.Ready {
 				status = http.StatusServiceUnavailable
 			}
-			s.answer(w, status, state)
+			s.answer(w, r, status, state)
 		default:
 			next.ServeHTTP(w, r)
 		}
 	})
 }
 
-func (s *server) answer(w http.ResponseWriter, status int, body any) {
-	web.Guard(w.Header(), !s.Dev)
+func (s *server) answer(w http.ResponseWriter, r *http.Request, status int, body any) {
+	web.Guard(w.Header())
+	web.StrictTransport(w.Header(), s.strictTransport(r.Host, r.URL.Path))
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(body) // the prober has gone, if anything

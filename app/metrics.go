@@ -86,7 +86,7 @@ func (m *metrics) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", show)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		web.Guard(w.Header(), false) // its own address, for machines
+		web.Guard(w.Header())
 		mux.ServeHTTP(w, r)
 	})
 }

@@ -54,6 +54,7 @@ const (
 	AdminMinTimeBetween      = "admin/security/min_time_between_password_reset_requests" // C
 	AdminLinkPeriod          = "admin/security/password_reset_link_expiration_period"    // C
 	WebhookPrivateAddresses  = "webhooks/delivery/allow_private_addresses"
+	HSTS                     = "web/secure/hsts"
 	KeepLetters              = "system/retention/letters"
 	KeepAudit                = "system/retention/audit"
 )
@@ -105,6 +106,13 @@ const (
 	DifficultyHeavy  = "heavy"
 )
 
+// The values of HSTS.
+const (
+	HSTSOff        = "off"
+	HSTSHost       = "host"
+	HSTSSubdomains = "subdomains"
+)
+
 // MaxLinkPeriod is the ceiling of LinkExpirationPeriod: a recovery code sent by e-mail is valid for at most 24 hours
 // (NIST SP 800-63B-4 §4.2.1.2).
 const MaxLinkPeriod = 24 * time.Hour
@@ -124,6 +132,8 @@ const (
 	adminBaseURL          = "Admin Base URL"
 	webhookSection        = "Webhooks"
 	webhookDelivery       = "Delivery"
+	webSection            = "Web"
+	webSecure             = "Base URLs (Secure)"
 	systemSection         = "System"
 	systemRetention       = "Retention"
 )
@@ -376,6 +386,13 @@ var adminSettings = []Setting{
 		Help:    "Whether events may be sent to loopback and private addresses, for receivers in the store's own network. Link-local addresses are refused always.",
 		Section: webhookSection, Group: webhookDelivery,
 		Type: YesNo, Default: "0", Scopes: ScopeDefault,
+	},
+	{
+		Path: HSTS, Label: "HTTP Strict Transport Security (HSTS)",
+		Help:    "Whether browsers are told to reach this host by https only, for a year. With subdomains they do so for every host below it too, also those that are not Rekey's: choose that only where all of them have https. Off says nothing and leaves it to the proxy; a browser that was told keeps to it until it is told otherwise. Store views on one host should agree.",
+		Section: webSection, Group: webSecure,
+		Type: Choice, Default: HSTSHost, Scopes: untilWebsites,
+		Options: []Option{{HSTSHost, "This host"}, {HSTSSubdomains, "This host and its subdomains"}, {HSTSOff, "Off"}},
 	},
 	{
 		// No letter or delivery is tried for as long as the least of this, so that nothing on its way is ever deleted.

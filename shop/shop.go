@@ -73,6 +73,26 @@ func (s *Shop) Party(host, path string) int64 {
 	return fair.Strangers
 }
 
+// StrictTransport is what an answer at an address says in Strict-Transport-Security, "" where the store leaves it to others. Like
+// Party it asks the database nothing; whoever asks it when the answer is begun hears what the door has read.
+func (s *Shop) StrictTransport(host, path string) string {
+	stores := s.cache.Load()
+	if stores == nil {
+		return strictTransport[HSTSHost]
+	}
+	if view, _, ok := stores.ViewFor(host, path); ok {
+		return strictTransport[view.Website.Text(HSTS)]
+	}
+	return strictTransport[stores.Text(HSTS)]
+}
+
+// strictTransport holds the words for each value of HSTS: a year.
+var strictTransport = map[string]string{
+	HSTSOff:        "",
+	HSTSHost:       "max-age=31536000",
+	HSTSSubdomains: "max-age=31536000; includeSubDomains",
+}
+
 // LoadIn is Load inside a transaction, whose own changes it sees.
 func (s *Shop) LoadIn(ctx context.Context, tx *db.Tx) (*Snapshot, error) {
 	var version int64

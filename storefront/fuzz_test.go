@@ -33,7 +33,7 @@ func FuzzLink(f *testing.F) {
 	if err := door.Prepare(); err != nil {
 		f.Fatal(err)
 	}
-	handler := web.Stack{Log: log, HSTS: true, Fail: door.Fail}.Wrap(door)
+	handler := web.Stack{Log: log, Fail: door.Fail}.Wrap(door)
 	h.Customer("lune_en", "camille@lune.test")
 	if err := h.Recovery.Request(f.Context(), h.View("lune_en"), "camille@lune.test", fixture.Origin); err != nil {
 		f.Fatal(err)

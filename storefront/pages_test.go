@@ -1,6 +1,7 @@
 package storefront_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/db/dbtest"
 	"github.com/rekeyhq/rekey/lang"
+	"github.com/rekeyhq/rekey/shop"
 )
 
 func TestEveryAnswerCarriesSecurityHeaders(t *testing.T) {
@@ -45,7 +47,7 @@ func TestEveryAnswerCarriesSecurityHeaders(t *testing.T) {
 			for name, want := range map[string]string{
 				"Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
 				"Referrer-Policy":         "no-referrer", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",
-				"Cross-Origin-Opener-Policy": "same-origin", "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+				"Cross-Origin-Opener-Policy": "same-origin", "Strict-Transport-Security": "max-age=31536000",
 			} {
 				if got := a.Header.Get(name); got != want {
 					t.Errorf("%s: %s is %q, want %q", what, name, got, want)
@@ -54,6 +56,31 @@ func TestEveryAnswerCarriesSecurityHeaders(t *testing.T) {
 			for _, c := range a.Header.Values("Set-Cookie") {
 				if !strings.HasPrefix(c, "__Host-") || !strings.Contains(c, "; HttpOnly; Secure; SameSite=Lax") || strings.Contains(c, "Domain") {
 					t.Errorf("%s sets the cookie %s", what, c)
+				}
+			}
+		}
+	})
+}
+
+// A store's host is not all of its domain: subdomains that are not Rekey's may have no https.
+func TestBrowsersInsistOnHTTPSForTheHostAlone(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := open(t, d)
+		for _, row := range []struct{ set, want, elsewhere string }{
+			{"", "max-age=31536000", "max-age=31536000"},
+			{"subdomains", "max-age=31536000; includeSubDomains", "max-age=31536000"},
+			{"off", "", "max-age=31536000"},
+			{"host", "max-age=31536000", "max-age=31536000"},
+		} {
+			if row.set != "" {
+				s.write(func(ctx context.Context, tx *db.Tx) error {
+					return shop.Set(ctx, tx, shop.HSTS, row.set, shop.Scope{Kind: shop.Websites, ID: 1})
+				})
+			}
+			// The first answer after the change says it, whatever it is; another website and a host of nobody say their own.
+			for base, want := range map[string]string{lune: row.want, nord: row.elsewhere, "https://nobody.example": row.elsewhere} {
+				if got := s.browser(base).get(loginPage).Header.Values("Strict-Transport-Security"); strings.Join(got, "|") != want {
+					t.Errorf("set to %q, %s says %q, want %q", row.set, base, got, want)
 				}
 			}
 		}

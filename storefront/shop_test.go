@@ -60,7 +60,7 @@ func open(t *testing.T, d *db.DB) *street {
 	if err := door.Prepare(); err != nil {
 		t.Fatal(err)
 	}
-	s.handler = web.Stack{Log: log, HSTS: true, Fail: door.Fail}.Wrap(door)
+	s.handler = web.Stack{Log: log, HSTS: s.shop.StrictTransport, Fail: door.Fail}.Wrap(door)
 	s.write(func(ctx context.Context, tx *db.Tx) error {
 		if err := s.shop.UpdateView(ctx, tx, 1, shop.ViewFields{Name: "English", Locale: "en_US", BaseURL: lune, LogoText: "Maison Lune",
 			SenderName: "Maison Lune", SenderEmail: "hello@lune.example", SupportEmail: "help@lune.example"}); err != nil {

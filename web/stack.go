@@ -29,9 +29,12 @@ const maxUserAgent = 400
 type Stack struct {
 	Log     *slog.Logger
 	Trusted []netip.Prefix   // proxies whose X-Forwarded-For and X-Forwarded-Proto are believed
-	HSTS    bool             // say Strict-Transport-Security; off under --dev, where http is allowed
 	Fail    Renderer         // page of a refusal that no door has seen; nil: a plain page
 	Clock   func() time.Time // nil: time.Now
+
+	// HSTS, if set, gives Strict-Transport-Security for an address, "" for none. It is asked when the answer begins, so that
+	// it knows what the door has read.
+	HSTS func(host, path string) string
 
 	// Uploads, if set, tells which requests may bring a form with a file, of up to MaxUpload.
 	Uploads func(*http.Request) bool
@@ -61,10 +64,17 @@ func (s Stack) Wrap(h http.Handler) http.Handler {
 		defer cancel()
 		r = r.WithContext(ctx)
 		rec := &recorder{ResponseWriter: w}
-		s.headers(rec.Header(), v)
+		if s.HSTS != nil {
+			rec.hsts = func() string { return s.HSTS(r.Host, r.URL.Path) }
+		}
+		rec.Header().Set("X-Request-Id", v.id)
+		Guard(rec.Header())
 
 		began := time.Now()
 		s.recovered(protected, rec, r)
+		if !rec.Written() {
+			rec.WriteHeader(http.StatusOK) // an answer of nothing is one too
+		}
 		s.Log.LogAttrs(ctx, slog.LevelInfo, "request",
 			slog.String("id", v.id), slog.String("method", knownMethod(r.Method)), slog.String("route", v.route),
 			slog.Int("status", rec.Status()), slog.Int64("bytes", rec.bytes), slog.Duration("took", time.Since(began)))
@@ -74,14 +84,8 @@ func (s Stack) Wrap(h http.Handler) http.Handler {
 	})
 }
 
-// headers sets what every answer carries. Handlers may override a header, and say why.
-func (s Stack) headers(h http.Header, v *visit) {
-	h.Set("X-Request-Id", v.id)
-	Guard(h, s.HSTS)
-}
-
-// Guard sets the headers of every answer of the house; hsts tells browsers to insist on https.
-func Guard(h http.Header, hsts bool) {
+// Guard sets the headers of every answer of the house. Handlers may override one, and say why.
+func Guard(h http.Header) {
 	h.Set("Content-Security-Policy", contentSecurity)
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -90,8 +94,12 @@ func Guard(h http.Header, hsts bool) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
 	h.Set("Cache-Control", "no-store")
-	if hsts {
-		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+}
+
+// StrictTransport tells browsers to insist on https, in the words of a setting; "" says nothing, which leaves it to a proxy.
+func StrictTransport(h http.Header, words string) {
+	if words != "" {
+		h.Set("Strict-Transport-Security", words)
 	}
 }
 
@@ -250,18 +258,22 @@ type recorder struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
+	hsts   func() string // nil: nothing is said
 }
 
 func (w *recorder) WriteHeader(status int) {
-	if w.status == 0 || w.status < 200 {
+	if !w.Written() {
 		w.status = status
+		if w.hsts != nil {
+			StrictTransport(w.Header(), w.hsts())
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *recorder) Write(b []byte) (int, error) {
-	if w.status == 0 {
-		w.status = http.StatusOK
+	if !w.Written() {
+		w.WriteHeader(http.StatusOK)
 	}
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += int64(n)

@@ -27,7 +27,7 @@ func house(t *testing.T, h Handler) (http.Handler, *bytes.Buffer) {
 	mux := http.NewServeMux()
 	mux.Handle("/page/{rest...}", door.Handle(h))
 	mux.Handle("/rude", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("rude") }))
-	stack := Stack{Log: logger, Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}, HSTS: true}
+	stack := Stack{Log: logger, Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}, HSTS: func(string, string) string { return "max-age=1" }}
 	return stack.Wrap(mux), log
 }
 
