@@ -25,7 +25,7 @@ import (
 
 // Options of Run.
 type Options struct {
-	Listen        string
+	Listen        string // "" is defaultListen, or a free port when that is taken
 	MailboxListen string // "" is defaultMailbox, or a free port when that is taken
 	Data          string // "" is a fresh temporary folder, removed at the end
 	Version       string
@@ -33,7 +33,12 @@ type Options struct {
 	Out           io.Writer
 }
 
-const defaultMailbox = "127.0.0.1:8025"
+// Where people look for a demo.
+const (
+	defaultListen  = "127.0.0.1:8080"
+	defaultMailbox = "127.0.0.1:8025"
+	freePort       = "127.0.0.1:0"
+)
 
 // How far the making of the demo has come, as the store remembers it.
 const (
@@ -54,7 +59,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	return app.Run(ctx, app.Config{
 		Place:         app.Place{Data: data, Dev: true},
-		Listen:        o.Listen,
+		Listen:        listenOn(o.Listen, defaultListen),
 		MailboxListen: mailboxAddress(o),
 		SMTP:          app.Mailbox,
 		Version:       o.Version,
@@ -67,21 +72,25 @@ func Run(ctx context.Context, o Options) error {
 	})
 }
 
-// mailboxAddress is where people look for a mailbox; a demo does not fail because another program has that port.
-func mailboxAddress(o Options) string {
-	const free = "127.0.0.1:0"
-	if o.MailboxListen != "" {
-		return o.MailboxListen
+// listenOn gives what was asked for, else where people look; a demo does not fail because another program has that port.
+func listenOn(asked, usual string) string {
+	if asked != "" {
+		return asked
 	}
-	if _, port, err := net.SplitHostPort(o.Listen); err == nil && port == "0" {
-		return free
-	}
-	probe, err := net.Listen("tcp", defaultMailbox)
+	probe, err := net.Listen("tcp", usual)
 	if err != nil {
-		return free
+		return freePort
 	}
 	probe.Close()
-	return defaultMailbox
+	return usual
+}
+
+// mailboxAddress is the mailbox's, on a free port where the store was asked for on one.
+func mailboxAddress(o Options) string {
+	if _, port, err := net.SplitHostPort(o.Listen); err == nil && port == "0" {
+		return listenOn(o.MailboxListen, freePort)
+	}
+	return listenOn(o.MailboxListen, defaultMailbox)
 }
 
 // furnish makes the stores and their past, or only their addresses when they are there.

@@ -9,7 +9,7 @@ import (
 
 type demoCommand struct {
 	logging
-	Listen        string `default:"127.0.0.1:8080" help:"Address to listen on; 127.0.0.1:0 takes a free port."`
+	Listen        string `placeholder:"ADDR" help:"Address to listen on (default: 127.0.0.1:8080, or a free port)."`
 	MailboxListen string `placeholder:"ADDR" help:"Address of the mailbox (default: 127.0.0.1:8025, or a free port)."`
 	Data          string `placeholder:"DIR" help:"Folder to keep the demo in; the default is a fresh temporary one."`
 }

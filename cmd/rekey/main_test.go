@@ -6,6 +6,7 @@ import (
 	"net"
 	"os/exec"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -15,8 +16,15 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"rekey": main})
 }
 
-// TestCommandLine runs the scripts in testdata: each is a session at a shell, with what must be read there.
+// TestCommandLine runs the scripts in testdata: each is a session at a shell, with what must be read there. The program's own
+// ports are taken meanwhile, as they are where a developer looks at a demo.
 func TestCommandLine(t *testing.T) {
+	for _, taken := range []string{"127.0.0.1:8080", "127.0.0.1:8025"} {
+		if l, err := net.Listen("tcp", taken); err == nil { // otherwise somebody else has it, which is as good
+			t.Cleanup(func() { l.Close() })
+		}
+	}
+	closed := closedAddress(t)
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
@@ -28,6 +36,7 @@ func TestCommandLine(t *testing.T) {
 				}
 				env.Setenv(name, address)
 			}
+			env.Setenv("CLOSED", closed)
 			env.Setenv("REKEY_DATA", env.WorkDir+"/store")
 			return nil
 		},
@@ -57,6 +66,24 @@ func freeAddress() (string, error) {
 	}
 	defer l.Close()
 	return l.Addr().String(), nil
+}
+
+// closedAddress is one that is held and on which nobody listens, so that nobody else will.
+func closedAddress(t *testing.T) string {
+	t.Helper()
+	held, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(held) })
+	if err := syscall.Bind(held, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	at, err := syscall.Getsockname(held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", at.(*syscall.SockaddrInet4).Port)
 }
 
 func TestSentencesAreSingleLines(t *testing.T) {
