@@ -115,6 +115,20 @@ func sameButLength(a, b string) bool {
 	return cut(a) == cut(b)
 }
 
+// An account that a program makes at once can be signed in to; whose its address is nobody has shown.
+func TestAccountsMadeAtOnceAreNotProven(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		byStore := create("b@lune.test", "")
+		byStore.bearer = h.admin("ines", admin.Owner, 0)
+		for _, a := range []ask{create("a@lune.test", ""), byStore} {
+			made := h.ask(a)
+			if c := h.Find(made.number(t, "id")); made.status != 200 || !c.Confirmed() || c.Proven() {
+				t.Errorf("%d %s: may sign in %v, proven %v", made.status, made.body, c.Confirmed(), c.Proven())
+			}
+		}
+	})
+}
+
 // Nobody can use such an account before its owner has chosen a password by letter.
 func TestAnAccountWithoutAPasswordWaitsForItsOwner(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {

@@ -1,12 +1,15 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rekeyhq/rekey/customer"
+	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/test/fixture"
 )
@@ -106,6 +109,14 @@ func TestAnAccountIsCreatedAtOnceOrByLetter(t *testing.T) {
 		g.want("at once", create("zoe@lune.test"), 200, `{"data":{"createCustomerV2":{"customer":{"email":"zoe@lune.test","firstname":"Zoé","gender":2,"is_subscribed":true,`+
 			`"confirmation_status":"ACCOUNT_CONFIRMATION_NOT_REQUIRED"}}}}`)
 		g.token("zoe@lune.test", "first-secret-7")
+		g.Read(func(ctx context.Context, tx *db.Tx) error {
+			a, _ := customer.ParseAddress("zoe@lune.test")
+			made, err := customer.FindByAddress(ctx, tx, g.View("lune_en").WebsiteID, a)
+			if made.Proven() {
+				t.Error("an address that nobody has proven counts as proven")
+			}
+			return err
+		})
 
 		g.Set(shop.RequireConfirmation, "1")
 		g.want("by letter", create("ida@lune.test"), 200, `{"data":{"createCustomerV2":{"customer":{"email":"ida@lune.test","firstname":"Zoé","gender":null,"is_subscribed":null,`+

@@ -214,6 +214,12 @@ func TestUserInfoKnowsItsToken(t *testing.T) {
 			strings.Contains(w.Body.String(), "name") {
 			t.Errorf("userinfo: %d %s", w.Code, w.Body)
 		}
+		p.known["zoe@lune.test"] = true
+		p.Unproven("lune_en", "zoe@lune.test") // who may sign in, but nobody has shown whose the address is
+		theirs := p.tokens("zoe@lune.test")["access_token"].(string)
+		if w := p.send("lune.test", "/oauth2/userinfo", "", theirs); w.Code != 200 || !strings.Contains(w.Body.String(), `"email":"zoe@lune.test","email_verified":false`) {
+			t.Errorf("userinfo of an address that nobody has proven: %d %s", w.Code, w.Body)
+		}
 		for _, r := range []struct{ why, host, path, bearer, want string }{
 			{"no token", "lune.test", "/oauth2/userinfo", "", "Bearer"},
 			{"an unknown token", "lune.test", "/oauth2/userinfo", secret.Random().Reveal(), `Bearer error="invalid_token"`},

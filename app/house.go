@@ -159,11 +159,12 @@ func (p Place) furnish(d *db.DB, key secret.Key, o Opening) *House {
 	if path := p.breachedPath(); path != "" {
 		h.Shop.Breached = breached.At(path, o.Log)
 	}
-	h.Customers = &customer.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Key: key, TokensEnded: token.QueueLogouts, Erased: recovery.Erase}
+	h.Customers = &customer.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Key: key, TokensEnded: token.QueueLogouts,
+		Disowned: recovery.EndMaker, Erased: recovery.Erase}
 	h.Admins = &admin.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Key: key}
 	h.SignIn = &signin.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Key: key}
 	h.Tokens = &token.Service{DB: d, SignIn: h.SignIn, Shop: h.Shop, Key: key}
-	h.Recovery = &recovery.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Key: key, SignIn: h.SignIn}
+	h.Recovery = &recovery.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Key: key, SignIn: h.SignIn, Customers: h.Customers}
 	h.Webhooks = &webhook.Service{DB: d, Shop: h.Shop, Key: key}
 	h.Incidents = &incident.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Recovery: h.Recovery}
 	h.Puzzles = &puzzle.Service{DB: d, Key: key}

@@ -117,7 +117,7 @@ func (h *House) TestMail(ctx context.Context, transport *mail.Transport, view, t
 	if err != nil {
 		return err
 	}
-	c := customer.Compose(v, "test", "", mail.Address{Email: to})
+	c := customer.Compose(v, "test", customer.Stranger(to))
 	var now time.Time
 	if err := h.DB.Read(ctx, func(tx *db.Tx) (err error) {
 		now, err = tx.Now(ctx)

@@ -126,7 +126,7 @@ func (h *house) customer(websiteID int64, email, first, last string) customer.Cu
 			return err
 		}
 		c, err = customer.Create(ctx, tx, customer.New{WebsiteID: websiteID, ViewID: h.snapshot().ViewsOf(websiteID)[0].ID, Address: address,
-			Firstname: first, Lastname: last, Hash: h.hash, ConfirmedAt: now})
+			Firstname: first, Lastname: last, Hash: h.hash, ConfirmedAt: now, ProvenAt: now})
 		return err
 	})
 	return c

@@ -32,6 +32,7 @@ var actions = map[string]string{
 	audit.CustomerCreated:    "Customer created",
 	audit.CustomerUpdated:    "Customer changed",
 	audit.CustomerDeleted:    "Customer deleted",
+	audit.AddressProven:      "Address proven; what the account's maker had has ended",
 	audit.CustomersImported:  "Customers imported",
 	audit.StoreRestored:      "Store restored from a backup; everybody signed out",
 	audit.BreachedImported:   "List of breached passwords imported",
@@ -147,6 +148,8 @@ func storyStep(action, outcome string, who audit.Actor, detail map[string]string
 		return "Asked for a code to sign in", quiet
 	case audit.SignedInByLetter:
 		return "Signed in with the code of the letter", good
+	case audit.AddressProven:
+		return "Address proven" + andEnded(detail), good
 	case audit.CodeRefused:
 		return "Wrong code typed", careful
 	case audit.ResetCompleted:

@@ -10,8 +10,8 @@ import (
 	"github.com/rekeyhq/rekey/shop"
 )
 
-// Add makes an account by the store's own hand. The store vouches for the address, so it counts as confirmed; without a
-// password the owner sets one by "Forgot Your Password?". No letter is sent. Errors: fault Invalid (several, joined);
+// Add makes an account by the operator's own hand, who may sign in at once. Proven says that the operator knows whose the address is.
+// Without a password the owner sets one by "Forgot Your Password?". No letter is sent. Errors: fault Invalid (several, joined);
 // Conflict when the website has the address already; secret.ErrBusy.
 func (s *Service) Add(ctx context.Context, v *shop.View, r Registration, by audit.Actor) (Customer, error) {
 	address, err := ParseAddress(r.Email)
@@ -32,6 +32,9 @@ func (s *Service) Add(ctx context.Context, v *shop.View, r Registration, by audi
 		n := n
 		if n.ConfirmedAt, err = tx.Now(ctx); err != nil {
 			return err
+		}
+		if r.Proven {
+			n.ProvenAt = n.ConfirmedAt
 		}
 		if made, err = Create(ctx, tx, n); err != nil {
 			return err

@@ -38,8 +38,8 @@ func Validate(r Registration) error {
 	return errors.Join(r.checkSaid(), err)
 }
 
-// OpenAs makes an account by the store's hand: the store vouches for the address. Without a password the welcome letter
-// asks the owner to choose one. Errors: fault Forbidden, Invalid (several, joined), Conflict when the website has the
+// OpenAs makes an account by the store's hand, which may be used at once. Unless the store says that it knows whose the address is, that
+// is still to be shown. Without a password the welcome letter asks the owner to choose one. Errors: fault Forbidden, Invalid (several, joined), Conflict when the website has the
 // address already; secret.ErrBusy.
 func (s *Service) OpenAs(ctx context.Context, permit admin.Permit, v *shop.View, r Registration, o audit.Origin) (Customer, error) {
 	if err := permit.Need(admin.EditCustomers); err != nil {
@@ -64,7 +64,14 @@ func (s *Service) OpenAs(ctx context.Context, permit admin.Permit, v *shop.View,
 	}
 	var made Customer
 	err = s.DB.Write(ctx, func(tx *db.Tx) (err error) {
-		made, err = s.create(ctx, tx, v, n, r.Said, true, permit.Actor(), o)
+		n := n
+		if n.ConfirmedAt, err = tx.Now(ctx); err != nil {
+			return err
+		}
+		if r.Proven {
+			n.ProvenAt = n.ConfirmedAt
+		}
+		made, err = s.create(ctx, tx, v, n, r.Said, permit.Actor(), o)
 		return err
 	})
 	return made, err

@@ -33,7 +33,7 @@ type Customer struct {
 	ID, WebsiteID, ViewID                              int64
 	Email, Firstname, Lastname                         string
 	Active                                             bool
-	ConfirmedAt, CreatedAt, UpdatedAt                  time.Time
+	ConfirmedAt, ProvenAt, CreatedAt, UpdatedAt        time.Time
 	LastSignInAt, LockedUntil, PasswordChangedAt       time.Time
 	ResetsHeldUntil, ChangesHeldUntil                  time.Time // after "It wasn't me"; see Held
 	SessionGeneration, TokenGeneration, LinkGeneration int64
@@ -43,10 +43,10 @@ type Customer struct {
 	void      string // the hash of a password that signs nobody in any more
 }
 
-// Name is what a letter greets with.
+// Name is the whole name. Emails call nobody by it but a Reader.
 func (c Customer) Name() string { return strings.TrimSpace(c.Firstname + " " + c.Lastname) }
 
-// Confirmed tells whether the customer has shown that the address is theirs.
+// Confirmed tells whether the customer may sign in. It does not tell whose the address is: see Proven.
 func (c Customer) Confirmed() bool { return !c.ConfirmedAt.IsZero() }
 
 // HasPassword tells whether there is a password to try.
@@ -74,6 +74,9 @@ type Service struct {
 	// TokensEnded, if set, is told in the transaction which generation of a customer's tokens was ended by disabling or
 	// deleting the account: apps that hold some are then told too, by a floor above.
 	TokensEnded func(ctx context.Context, tx *db.Tx, id, generation int64) error
+	// Disowned, if set, is called in the transaction in which an account passes from whoever made it to the owner of its address, who
+	// has finished a registration: it ends whatever the maker has, on the floors above as well, as Disown does for the account.
+	Disowned func(ctx context.Context, tx *db.Tx, c Customer) error
 	// Erased, if set, is called in the transaction that deletes an account, for what floors above keep about the customer.
 	Erased func(ctx context.Context, tx *db.Tx, c Customer) error
 }
@@ -88,7 +91,7 @@ func (s *Service) tokensEnded(ctx context.Context, tx *db.Tx, c Customer) error 
 const columns = `id, website_id, store_view_id, email, email_canon, firstname, lastname, COALESCE(password_hash, ''),
 	password_changed_at, active, confirmed_at, session_generation, token_generation, link_generation, locked_until,
 	last_sign_in_at, created_at, updated_at, prefix, middlename, suffix, gender, date_of_birth, taxvat, subscribed, group_id,
-	custom_attributes, default_billing, default_shipping, password_void, resets_held_until, changes_held_until`
+	custom_attributes, default_billing, default_shipping, password_void, resets_held_until, changes_held_until, email_proven_at`
 
 func scan(row db.Scanner) (Customer, error) {
 	var c Customer
@@ -99,7 +102,7 @@ func scan(row db.Scanner) (Customer, error) {
 		&c.LinkGeneration, db.IntoTime(&c.LockedUntil), db.IntoTime(&c.LastSignInAt), db.IntoTime(&c.CreatedAt), db.IntoTime(&c.UpdatedAt),
 		&c.Prefix, &c.Middlename, &c.Suffix, &c.Gender, &c.DateOfBirth, &c.TaxVat, &c.Subscribed, &c.GroupID, &custom,
 		db.IntoInt(&c.DefaultBilling), db.IntoInt(&c.DefaultShipping), &void, db.IntoTime(&c.ResetsHeldUntil),
-		db.IntoTime(&c.ChangesHeldUntil))
+		db.IntoTime(&c.ChangesHeldUntil), db.IntoTime(&c.ProvenAt))
 	if void {
 		c.hash, c.void = "", c.hash
 	}
@@ -143,7 +146,8 @@ type New struct {
 	Address             Address
 	Firstname, Lastname string
 	Hash                string    // of the password, "" for none yet
-	ConfirmedAt         time.Time // zero: the address is not proven
+	ConfirmedAt         time.Time // zero: they may not sign in yet
+	ProvenAt            time.Time // zero: nobody has shown that the address is theirs
 	CreatedAt           time.Time // zero: now
 	LastSignInAt        time.Time
 	Disabled            bool
@@ -174,16 +178,16 @@ func Create(ctx context.Context, tx *db.Tx, n New) (Customer, error) {
 	args := []any{n.WebsiteID, n.ViewID, n.Address.typed, n.Address.canonical, n.Firstname, n.Lastname,
 		searchText(n.Firstname, n.Lastname, n.Address.typed), hash, db.Micro(changed), db.Micro(n.ConfirmedAt),
 		db.Micro(n.CreatedAt), db.Micro(n.LastSignInAt), !n.Disabled, n.Prefix, n.Middlename, n.Suffix, n.Gender, n.DateOfBirth, n.TaxVat,
-		n.Subscribed, cmp.Or(n.GroupID, generalGroup), custom}
+		n.Subscribed, cmp.Or(n.GroupID, generalGroup), custom, db.Micro(n.ProvenAt)}
 	columnsIn, first := "", ""
 	if n.ID != 0 {
-		columnsIn, first = "id, ", "$23, "
+		columnsIn, first = "id, ", "$24, "
 		args = append(args, n.ID)
 	}
 	c, err := scan(tx.Row(ctx, `INSERT INTO customers (`+columnsIn+`website_id, store_view_id, email, email_canon, firstname,
 		lastname, search, password_hash, password_changed_at, confirmed_at, created_at, updated_at, last_sign_in_at, active, prefix,
-		middlename, suffix, gender, date_of_birth, taxvat, subscribed, group_id, custom_attributes)
-		VALUES (`+first+`$1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22)
+		middlename, suffix, gender, date_of_birth, taxvat, subscribed, group_id, custom_attributes, email_proven_at)
+		VALUES (`+first+`$1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20,$21,$22,$23)
 		ON CONFLICT DO NOTHING RETURNING `+columns, args...))
 	if fault.Is(err, fault.NotFound) {
 		return Customer{}, exists()
@@ -206,15 +210,15 @@ func SetPassword(ctx context.Context, tx *db.Tx, c Customer, hash string, proven
 	if err != nil {
 		return err
 	}
-	confirmed := time.Time{}
+	mailed := time.Time{}
 	if proven {
-		confirmed = now
+		mailed = now
 	}
 	n, err := tx.Exec(ctx, `UPDATE customers SET password_hash = $3, password_changed_at = $4, link_generation = link_generation + 1,
-		locked_until = NULL, confirmed_at = COALESCE(confirmed_at, $5), updated_at = $4, password_void = FALSE,
+		locked_until = NULL, confirmed_at = COALESCE(confirmed_at, $5), email_proven_at = COALESCE(email_proven_at, $5), updated_at = $4, password_void = FALSE,
 		resets_held_until = NULL, changes_held_until = CASE WHEN $5 IS NULL THEN changes_held_until END
 		WHERE id = $1 AND link_generation = $2 AND active`,
-		c.ID, c.LinkGeneration, hash, db.Micro(now), db.Micro(confirmed))
+		c.ID, c.LinkGeneration, hash, db.Micro(now), db.Micro(mailed))
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "password.changed_meanwhile", "The password was changed a moment ago. Sign in with the new one.")
 	}

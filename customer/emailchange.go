@@ -92,7 +92,7 @@ func MakeEmailChange(ctx context.Context, tx *db.Tx, e EmailChange) error {
 	if err != nil {
 		return err
 	}
-	n, err = tx.Exec(ctx, `UPDATE customers SET email = $3, email_canon = $4, search = $5, updated_at = $6, confirmed_at = $6,
+	n, err = tx.Exec(ctx, `UPDATE customers SET email = $3, email_canon = $4, search = $5, updated_at = $6, confirmed_at = $6, email_proven_at = $6,
 		link_generation = link_generation + 1, locked_until = NULL WHERE id = $1 AND link_generation = $2 AND active`,
 		c.ID, c.LinkGeneration, e.To.typed, e.To.canonical, searchText(c.Firstname, c.Lastname, e.To.typed), db.Micro(now))
 	switch {

@@ -13,7 +13,7 @@ import (
 
 // exportHeader is what Export writes and Import reads back. Password hashes are left out: an export travels.
 var exportHeader = []string{"id", "email", "firstname", "lastname", "website", "store_view", "confirmed", "created_at", "last_sign_in_at",
-	"active", "group_id", "prefix", "middlename", "suffix", "dob", "gender", "taxvat", "is_subscribed", "custom_attributes"}
+	"email_proven_at", "active", "group_id", "prefix", "middlename", "suffix", "dob", "gender", "taxvat", "is_subscribed", "custom_attributes"}
 
 // Export writes every customer as CSV, by number, and tells how many. It holds no password hash and no secret. Text that
 // a spreadsheet would take for a formula is preceded by an apostrophe (CWE-1236).
@@ -73,7 +73,7 @@ func exportRow(snap *shop.Snapshot, c Customer) ([]string, error) {
 	}
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	row := []string{number(c.ID), c.Email, c.Firstname, c.Lastname, website, view, bit(c.Confirmed()), at(c.CreatedAt), at(c.LastSignInAt),
-		bit(c.Active), number(c.GroupID), c.Prefix, c.Middlename, c.Suffix, c.DateOfBirth, number(c.Gender), c.TaxVat, bit(c.Subscribed), custom}
+		at(c.ProvenAt), bit(c.Active), number(c.GroupID), c.Prefix, c.Middlename, c.Suffix, c.DateOfBirth, number(c.Gender), c.TaxVat, bit(c.Subscribed), custom}
 	for i := range row {
 		row[i] = protect(row[i])
 	}

@@ -31,6 +31,7 @@ var fields = map[string]string{
 	"id": "id", "entity_id": "id", "email": "email", "firstname": "firstname", "lastname": "lastname",
 	"website": "website", "_website": "website", "store_view": "store_view", "_store": "store_view",
 	"password_hash": "password_hash", "created_at": "created_at", "confirmation": "confirmation", "confirmed": "confirmed",
+	"email_proven_at": "email_proven_at", "email_verified_at": "email_proven_at", "email_proven": "email_proven", "email_verified": "email_proven",
 	"last_sign_in_at": "last_sign_in_at", "active": "active", "is_active": "active", "group_id": "group_id", "prefix": "prefix",
 	"middlename": "middlename", "suffix": "suffix", "dob": "dob", "date_of_birth": "dob", "gender": "gender", "taxvat": "taxvat",
 	"is_subscribed": "is_subscribed", "custom_attributes": "custom_attributes",
@@ -134,12 +135,8 @@ func rowOf(snap *shop.Snapshot, rec record) (n New, err error) {
 	if n.LastSignInAt, err = rec.moment("last_sign_in_at"); err != nil {
 		return n, err
 	}
-	// Commerce keeps the key of a pending confirmation; who has none is confirmed.
-	if rec.value("confirmation") == "" && rec.value("confirmed") != "0" {
-		n.ConfirmedAt = time.Now().UTC()
-		if !n.CreatedAt.IsZero() {
-			n.ConfirmedAt = n.CreatedAt
-		}
+	if err := rec.standing(&n); err != nil {
+		return n, err
 	}
 	if n.Profile, err = profileOf(rec); err != nil {
 		return n, err
@@ -147,6 +144,32 @@ func rowOf(snap *shop.Snapshot, rec record) (n New, err error) {
 	active, err := rec.yes("active", true)
 	n.Disabled = !active
 	return n, errors.Join(err, Customer{Firstname: n.Firstname, Lastname: n.Lastname, Profile: n.Profile}.check())
+}
+
+// standing reads whether a customer may sign in, and whether the address is proven: two facts. Commerce keeps the key of a pending
+// confirmation, and who has none may sign in; that tells nothing of the address, for a store need not ask for one. So an address is
+// proven only where the file says so.
+func (r record) standing(n *New) error {
+	confirmed, err := r.yes("confirmed", true)
+	if err != nil {
+		return err
+	}
+	since := n.CreatedAt
+	if since.IsZero() {
+		since = time.Now().UTC()
+	}
+	if confirmed && r.value("confirmation") == "" {
+		n.ConfirmedAt = since
+	}
+	if n.ProvenAt, err = r.moment("email_proven_at"); err != nil || !n.ProvenAt.IsZero() {
+		return err
+	}
+	said := confirmed && r.value("confirmed") != "" && !r.has("email_proven_at")
+	proven, err := r.yes("email_proven", said)
+	if proven {
+		n.ProvenAt = since
+	}
+	return err
 }
 
 // placeOf is the website of a customer, and the store view: its first one for customers whom Commerce's administrators made.

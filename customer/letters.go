@@ -18,12 +18,38 @@ const (
 
 // Composers returns who writes this package's letters.
 func (s *Service) Composers() map[string]mail.Composer {
-	return map[string]mail.Composer{RegistrationLetter: s.composeRegistration, WelcomeLetter: s.composeWelcome}
+	return map[string]mail.Composer{RegistrationLetter: s.composeRegistration}
 }
+
+// Reader is whom an email is written to. It has a name only where the owner of a proven address reads: for anybody else a name is
+// what somebody typed who wants them to read it.
+type Reader struct {
+	to        mail.Address
+	firstname string
+}
+
+// Reader is the customer, at the stored address, whatever was typed.
+func (c Customer) Reader() Reader {
+	if !c.Proven() {
+		return Stranger(c.Email)
+	}
+	return Reader{mail.Address{Name: c.Name(), Email: c.Email}, c.Firstname}
+}
+
+// ReaderAt is whoever reads at an address that an email about the customer goes to: the customer, if it is the account's own.
+func (c Customer) ReaderAt(a Address) Reader {
+	if a.canonical == c.canonical {
+		return c.Reader()
+	}
+	return Stranger(a.typed)
+}
+
+// Stranger is whoever reads at an address of which nobody knows whose it is.
+func Stranger(email string) Reader { return Reader{to: mail.Address{Email: email}} }
 
 // Compose begins a letter of the given kind in a store view's language: letterhead, greeting, and the sentences that the
 // catalogue has under "letter."+kind. The caller adds what only it knows.
-func Compose(v *shop.View, kind, firstname string, to mail.Address) mail.Content {
+func Compose(v *shop.View, kind string, to Reader) mail.Content {
 	l := v.Lang()
 	store := v.StoreName()
 	c := mail.Content{
@@ -32,7 +58,7 @@ func Compose(v *shop.View, kind, firstname string, to mail.Address) mail.Content
 			SenderName: v.SenderName, SenderEmail: v.SenderEmail, SupportEmail: v.SupportEmail, SupportPhone: v.SupportPhone,
 			BaseURL: v.Link("", nil), LinkHint: l.T("letter.copy_link"),
 		},
-		To:         to,
+		To:         to.to,
 		Title:      l.T("letter."+kind+".subject", "Store", store),
 		Subject:    l.T("letter."+kind+".subject", "Store", store),
 		Preheader:  l.T("letter."+kind+".preheader", "Store", store),
@@ -43,8 +69,8 @@ func Compose(v *shop.View, kind, firstname string, to mail.Address) mail.Content
 	if c.Head.SenderName == "" {
 		c.Head.SenderName = store
 	}
-	if firstname != "" {
-		c.Greeting = l.T("letter.greeting", "Name", firstname)
+	if to.firstname != "" {
+		c.Greeting = l.T("letter.greeting", "Name", to.firstname)
 	}
 	switch {
 	case v.SupportEmail != "" && v.SupportPhone != "":
@@ -54,9 +80,6 @@ func Compose(v *shop.View, kind, firstname string, to mail.Address) mail.Content
 	}
 	return c
 }
-
-// To is where letters to a customer go: the stored address, whatever was typed.
-func (c Customer) To() mail.Address { return mail.Address{Name: c.Name(), Email: c.Email} }
 
 // View is the store view that speaks to a customer: the one that the account was made in, or its website's first that has an
 // address.
@@ -96,7 +119,7 @@ func (s *Service) composeRegistration(ctx context.Context, letter mail.Letter) (
 			return err
 		}
 		owner, err = FindByAddress(ctx, tx, r.websiteID, r.address)
-		known = err == nil && owner.Confirmed()
+		known = err == nil && owner.Proven()
 		if fault.Is(err, fault.NotFound) {
 			err = nil
 		}
@@ -108,25 +131,26 @@ func (s *Service) composeRegistration(ctx context.Context, letter mail.Letter) (
 	if err != nil {
 		return mail.Content{}, err
 	}
+	if owner.ID != 0 && !owner.Active {
+		return mail.Content{}, mail.NotNeeded("the account is disabled")
+	}
 	l := v.Lang()
 	if known {
-		if !owner.Active {
-			return mail.Content{}, mail.NotNeeded("the account is disabled")
-		}
-		c := Compose(v, "already_registered", owner.Firstname, owner.To())
+		c := Compose(v, "already_registered", owner.Reader())
 		c.Button = &mail.Button{Label: l.T("letter.already_registered.button"), URL: secret.NewText(v.Link("/customer/account/login", nil))}
 		c.After = []string{l.T("letter.already_registered.forgot") + " " + v.Link("/customer/account/forgotpassword", nil)}
 		c.NotYou = l.T("letter.already_registered.ignore")
 		return c, nil
 	}
-	c := Compose(v, "confirm", r.firstname, mail.Address{Name: r.firstname + " " + r.lastname, Email: r.address.String()})
+	c := Compose(v, "confirm", Stranger(r.address.String()))
 	c.Button = &mail.Button{Label: l.T("letter.confirm.button"), URL: linkTo(v, "/customer/account/confirm", s.Key.Again(registrationPurpose, id[:], r.digest))}
 	c.After = []string{l.T("letter.valid_until", "Date", l.Date(letter.ExpiresAt, v.Location()))}
 	c.NotYou = l.T("letter.confirm.ignore")
 	return c, nil
 }
 
-func (s *Service) composeWelcome(ctx context.Context, letter mail.Letter) (mail.Content, error) {
+// ComposeWelcome writes the letter of a new account.
+func (s *Service) ComposeWelcome(ctx context.Context, letter mail.Letter) (mail.Content, error) {
 	snap, err := s.Shop.Load(ctx)
 	if err != nil {
 		return mail.Content{}, err
@@ -147,7 +171,7 @@ func (s *Service) composeWelcome(ctx context.Context, letter mail.Letter) (mail.
 		return mail.Content{}, err
 	}
 	l := v.Lang()
-	c := Compose(v, "welcome", who.Firstname, who.To())
+	c := Compose(v, "welcome", who.Reader())
 	c.Button = &mail.Button{Label: l.T("letter.welcome.button"), URL: secret.NewText(v.Link("/customer/account/login", nil))}
 	if !who.HasPassword() || !who.Confirmed() { // choosing a password by letter proves the address as well
 		c.Button = &mail.Button{Label: l.T("letter.forgot.button"), URL: secret.NewText(v.Link("/customer/account/forgotpassword", nil))}

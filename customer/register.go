@@ -32,6 +32,7 @@ type Registration struct {
 	Password, Confirm          secret.Text
 	Answer                     string // shop.RegistrationNeutral or Immediate; "" takes the storefront's setting
 	WithoutPassword            bool   // an empty password is accepted: the owner chooses one by letter
+	Proven                     bool   // by the store's hand only: it knows whose the address is
 	Said                       Changes
 }
 
@@ -147,27 +148,30 @@ func (s *Service) registerNow(ctx context.Context, tx *db.Tx, v *shop.View, r Re
 		}
 		return s.registerByLetter(ctx, tx, v, r, a, hash, o, receipt.Browser)
 	}
-	// Without a password nobody can use the account before a letter has proven the address.
-	c, err := s.create(ctx, tx, v, New{WebsiteID: v.Website.ID, ViewID: v.ID, Address: a, Firstname: r.Firstname, Lastname: r.Lastname, Hash: hash},
-		r.Said, hash != "", audit.Actor{}, o)
+	n := New{WebsiteID: v.Website.ID, ViewID: v.ID, Address: a, Firstname: r.Firstname, Lastname: r.Lastname, Hash: hash}
+	if hash != "" { // without a password nobody can use the account before a letter has proven the address
+		var err error
+		if n.ConfirmedAt, err = tx.Now(ctx); err != nil {
+			return err
+		}
+	}
+	c, err := s.create(ctx, tx, v, n, r.Said, audit.Actor{}, o)
 	receipt.Created, receipt.Customer = err == nil, c
 	return err
 }
 
-// create stores an account that may be used at once, what was said about its owner, its welcome letter and its audit
-// line. Without an actor it is the owner's own doing.
-func (s *Service) create(ctx context.Context, tx *db.Tx, v *shop.View, n New, said Changes, confirmed bool, by audit.Actor, o audit.Origin) (Customer, error) {
-	now, err := tx.Now(ctx)
-	if err != nil {
-		return Customer{}, err
-	}
-	if confirmed {
-		n.ConfirmedAt = now
-	}
+// create stores a new account, what was said about its owner, its welcome letter and its audit line. Without an actor it is the
+// owner's own doing.
+func (s *Service) create(ctx context.Context, tx *db.Tx, v *shop.View, n New, said Changes, by audit.Actor, o audit.Origin) (Customer, error) {
 	c, err := Create(ctx, tx, n)
 	if err != nil {
 		return Customer{}, err
 	}
+	return s.begin(ctx, tx, v, c, said, audit.CustomerCreated, by, o)
+}
+
+// begin is what follows when an account has got its owner: what they said of themselves, the welcome letter, the audit line.
+func (s *Service) begin(ctx context.Context, tx *db.Tx, v *shop.View, c Customer, said Changes, action string, by audit.Actor, o audit.Origin) (Customer, error) {
 	if len(said.apply(&c)) > 0 {
 		if err := store(ctx, tx, c, false); err != nil {
 			return Customer{}, err
@@ -176,7 +180,8 @@ func (s *Service) create(ctx context.Context, tx *db.Tx, v *shop.View, n New, sa
 	if err := said.keepBook(ctx, tx, c.ID); err != nil {
 		return Customer{}, err
 	}
-	if c, err = Find(ctx, tx, c.ID); err != nil {
+	c, err := Find(ctx, tx, c.ID)
+	if err != nil {
 		return Customer{}, err
 	}
 	if _, err := mail.Enqueue(ctx, tx, mail.Note{Kind: WelcomeLetter, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID}); err != nil {
@@ -185,8 +190,8 @@ func (s *Service) create(ctx context.Context, tx *db.Tx, v *shop.View, n New, sa
 	if by.Kind == "" {
 		by = audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()}
 	}
-	return c, audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerCreated, Actor: by,
-		CustomerID: c.ID, Subject: n.Address.Masked(), WebsiteID: c.WebsiteID, Origin: o})
+	return c, audit.Record(ctx, tx, audit.Entry{Action: action, Actor: by,
+		CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o})
 }
 
 type registration struct {
@@ -298,7 +303,8 @@ func (s *Service) FinishRegistration(ctx context.Context, v *shop.View, link, br
 	return s.finish(ctx, v, r, audit.Actor{}, o)
 }
 
-// finish spends a registration and makes its account: the letter's link has proven the address.
+// finish spends a registration and makes its account: the letter's link has proven the address. An account that somebody made under
+// the address without proving it becomes the owner's.
 func (s *Service) finish(ctx context.Context, v *shop.View, r registration, by audit.Actor, o audit.Origin) (made Customer, err error) {
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		now, err := tx.Now(ctx)
@@ -312,11 +318,40 @@ func (s *Service) finish(ctx context.Context, v *shop.View, r registration, by a
 		if n == 0 {
 			return fault.New(fault.Expired, "link.expired", "This link has expired or has been used already. Ask for a new one.")
 		}
-		made, err = s.create(ctx, tx, v, New{WebsiteID: r.websiteID, ViewID: r.viewID, Address: r.address,
-			Firstname: r.firstname, Lastname: r.lastname, Hash: r.hash}, r.said, true, by, o)
+		there, err := FindByAddress(ctx, tx, r.websiteID, r.address)
+		switch {
+		case err == nil && !there.Proven() && there.Active:
+			made, err = s.inherit(ctx, tx, v, r, there, by, o)
+		case err == nil || fault.Is(err, fault.NotFound):
+			made, err = s.create(ctx, tx, v, New{WebsiteID: r.websiteID, ViewID: r.viewID, Address: r.address, Firstname: r.firstname,
+				Lastname: r.lastname, Hash: r.hash, ConfirmedAt: now, ProvenAt: now}, r.said, by, o)
+		}
 		return err
 	})
 	return made, err
+}
+
+// inherit gives an account that nobody has proven to who finishes a registration of its address: whatever its maker has ends, and
+// password and name are the owner's.
+func (s *Service) inherit(ctx context.Context, tx *db.Tx, v *shop.View, r registration, there Customer, by audit.Actor, o audit.Origin) (Customer, error) {
+	end := Disown
+	if s.Disowned != nil {
+		end = s.Disowned
+	}
+	if err := end(ctx, tx, there); err != nil {
+		return Customer{}, err
+	}
+	c, err := Find(ctx, tx, there.ID)
+	if err == nil && r.hash != "" {
+		err = SetPassword(ctx, tx, c, r.hash, true)
+	} else if err == nil {
+		err = Prove(ctx, tx, c)
+	}
+	if err != nil {
+		return Customer{}, err
+	}
+	r.said.Firstname, r.said.Lastname = &r.firstname, &r.lastname
+	return s.begin(ctx, tx, v, c, r.said, audit.AddressProven, by, o)
 }
 
 func (s *Service) provePending(ctx context.Context, r registration, password secret.Text) error {

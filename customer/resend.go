@@ -53,7 +53,7 @@ func (s *Service) composeAgain(ctx context.Context, v *shop.View, letter mail.Le
 		return mail.Content{}, err
 	case owner.ID != 0:
 		letter.CustomerID = owner.ID
-		return s.composeWelcome(ctx, letter)
+		return s.ComposeWelcome(ctx, letter)
 	}
 	letter.Data, letter.ExpiresAt = waiting.Data, waiting.ExpiresAt
 	return s.composeRegistration(ctx, letter)

@@ -134,6 +134,9 @@ func (r record) text(name string) string {
 	return ""
 }
 
+// has tells whether the file has a column at all.
+func (r record) has(name string) bool { _, ok := r.at[name]; return ok }
+
 // value is a field in which databases write NULL for nothing.
 func (r record) value(name string) string {
 	text := strings.TrimSpace(r.text(name))

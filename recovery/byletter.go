@@ -53,16 +53,16 @@ func offersSignIn(v *shop.View) error {
 
 // SignInByCode begins a session for whoever typed the code of the letter in the browser that asked. The code is spent in one
 // statement, in the session's own transaction: of many at once one wins. It proves the address, as a recovery link does, and so it
-// ends a lock. It does not stand in for what the store demands first: a new password where it has put the present one out of
-// use, or a confirmed address. Errors: fault NotFound where the store does not offer it; those of try.
-func (s *Service) SignInByCode(ctx context.Context, v *shop.View, browser, typed secret.Text, o audit.Origin) (signin.Opened, error) {
+// ends a lock, and whatever somebody has who made the account without proving the address; TookOver tells of that. It does not stand in
+// for a new password where the store has put the present one out of use. Errors: fault NotFound where the store does not offer it;
+// those of try.
+func (s *Service) SignInByCode(ctx context.Context, v *shop.View, browser, typed secret.Text, o audit.Origin) (opened signin.Opened, err error) {
 	if err := offersSignIn(v); err != nil {
 		return signin.Opened{}, err
 	}
-	var opened signin.Opened
-	err := s.try(ctx, v, forSignIn, browser, typed, o, func(tx *db.Tx, w waiting) error {
+	err = s.try(ctx, v, forSignIn, browser, typed, o, func(tx *db.Tx, w waiting) error {
 		c, err := customer.Find(ctx, tx, w.customerID)
-		if fault.Is(err, fault.NotFound) || err == nil && needsPassword(c) {
+		if fault.Is(err, fault.NotFound) || err == nil && c.VoidHash() != "" {
 			return expired()
 		}
 		if err != nil {
@@ -70,6 +70,12 @@ func (s *Service) SignInByCode(ctx context.Context, v *shop.View, browser, typed
 		}
 		if err := spendCode(ctx, tx, w.letterID, c); err != nil {
 			return err
+		}
+		took := !c.Proven()
+		if took {
+			if c, err = s.takeOver(ctx, tx, c, o); err != nil {
+				return err
+			}
 		}
 		if err := signin.Forgive(ctx, tx, c); err != nil {
 			return err
@@ -79,6 +85,7 @@ func (s *Service) SignInByCode(ctx context.Context, v *shop.View, browser, typed
 			return err
 		}
 		opened, err = signin.Open(ctx, tx, v, c, o)
+		opened.TookOver = took
 		return err
 	})
 	if err != nil {
@@ -86,11 +93,6 @@ func (s *Service) SignInByCode(ctx context.Context, v *shop.View, browser, typed
 	}
 	return opened, nil
 }
-
-// needsPassword tells whether only a new password opens the account: the store has put the present one out of use, or nobody has
-// shown yet that the address is theirs. Somebody else may have made the account and know its password; signing in by letter
-// would confirm it for them.
-func needsPassword(c customer.Customer) bool { return c.VoidHash() != "" || !c.Confirmed() }
 
 // spendCode marks a code as used, if it still works for the customer.
 func spendCode(ctx context.Context, tx *db.Tx, letterID db.ID, c customer.Customer) error {
@@ -106,8 +108,8 @@ func spendCode(ctx context.Context, tx *db.Tx, letterID db.ID, c customer.Custom
 }
 
 // composeSignIn writes the letter with the code to sign in with, and from where it was asked for: a code can be talked out of
-// somebody who does not notice that another has asked. An account that only a new password opens gets the letter with the
-// link to one instead.
+// somebody who does not notice that another has asked. An account from which the store demands a new password gets the letter
+// with the link to one instead.
 func (s *Service) composeSignIn(ctx context.Context, letter mail.Letter) (mail.Content, error) {
 	v, err := s.view(ctx, letter)
 	if err != nil {
@@ -120,7 +122,7 @@ func (s *Service) composeSignIn(ctx context.Context, letter mail.Letter) (mail.C
 		if c, err = addressee(ctx, tx, letter); err != nil {
 			return err
 		}
-		if err := refuseHeld(ctx, tx, letter, c); err != nil || needsPassword(c) {
+		if err := refuseHeld(ctx, tx, letter, c); err != nil || c.VoidHash() != "" {
 			return err
 		}
 		if object, err = s.putObjection(ctx, tx, v, letter, c, c.Address(), letter.CreatedAt); err != nil {
@@ -135,13 +137,13 @@ func (s *Service) composeSignIn(ctx context.Context, letter mail.Letter) (mail.C
 	switch {
 	case err != nil:
 		return mail.Content{}, err
-	case needsPassword(c):
+	case c.VoidHash() != "":
 		return s.composePassword(ctx, letter, c, v)
 	case !alive:
 		return mail.Content{}, mail.NotNeeded("its code was used already, newer ones have taken its place, or the password has been changed since")
 	}
 	l := v.Lang()
-	content := customer.Compose(v, SignInLetter, c.Firstname, c.To())
+	content := customer.Compose(v, SignInLetter, c.Reader())
 	content.Facts = mail.Whence(l, letter.Data)
 	content.Code = &mail.Code{Label: l.T("letter.signin_code.code"), Text: secret.ShowCode(s.code(forSignIn, letter.ID))}
 	content.After = []string{l.T("letter.signin_code.valid_until", "Date", l.Date(letter.ExpiresAt, v.Location())), l.T("letter.code.keep")}
@@ -149,12 +151,10 @@ func (s *Service) composeSignIn(ctx context.Context, letter mail.Letter) (mail.C
 	return content, nil
 }
 
-// composePassword answers a wish to sign in with the letter of a forgotten password: the wish was for the account, and this is the way in.
+// composePassword answers a wish to sign in with the letter of the new password that the store demands: the wish was for the account, and
+// this is the way in.
 func (s *Service) composePassword(ctx context.Context, letter mail.Letter, c customer.Customer, v *shop.View) (mail.Content, error) {
-	letter.Kind, letter.CustomerID = ForgotLetter, c.ID
-	if c.VoidHash() != "" {
-		letter.Kind = RequiredLetter
-	}
+	letter.Kind, letter.CustomerID = RequiredLetter, c.ID
 	letter.ExpiresAt = letter.CreatedAt.Add(v.Duration(shop.LinkExpirationPeriod)).Truncate(time.Second)
 	return s.composeReset(ctx, letter)
 }

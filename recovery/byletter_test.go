@@ -124,7 +124,7 @@ func TestSigningInByLetterStandsInForThePasswordOnly(t *testing.T) {
 			{"disabled while the letter is under way", none, func(c customer.Customer) { set(c, "active = FALSE") }, "code", false},
 			{"the store demands a new password: the letter is the way to one", requireNew, none, "link", false},
 			{"the store demands a new password while the letter is under way", none, requireNew, "code", false},
-			{"not confirmed: whoever made the account may not be its owner", func(c customer.Customer) { set(c, "confirmed_at = NULL") }, none, "link", false},
+			{"not confirmed: the code proves the address", func(c customer.Customer) { set(c, "confirmed_at = NULL, email_proven_at = NULL") }, none, "code", true},
 			{"the password was changed while the letter was under way", none, func(c customer.Customer) {
 				ask(t, h, c.Email)
 				all := links(h.Letters())

@@ -71,7 +71,7 @@ func (s *Service) Complete(ctx context.Context, v *shop.View, r Reset, o audit.O
 			return err
 		}
 		ended := ended{sessions: sessions, tokens: tokens}
-		if !r.KeepPasskeys {
+		if !r.KeepPasskeys || !p.customer.Proven() { // whoever made the account may have added them
 			if ended.passkeys, err = signin.DropPasskeys(ctx, tx, p.customer.ID); err != nil {
 				return err
 			}
@@ -200,8 +200,16 @@ const (
 	byAccountPasskey = "by_passkey"
 )
 
-// ended is what a change of the password has ended.
+// ended is what a change of the password, or of who has the account, has ended.
 type ended struct{ sessions, tokens, passkeys int64 }
+
+func (e ended) detail() map[string]string {
+	detail := map[string]string{"sessions": itoa(e.sessions), "tokens": itoa(e.tokens)}
+	if e.passkeys > 0 {
+		detail["passkeys"] = itoa(e.passkeys)
+	}
+	return detail
+}
 
 // tell records a change of the password and queues the notice to its owner.
 func (s *Service) tell(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, action, how string, ended ended, o audit.Origin) error {
@@ -223,10 +231,8 @@ func (s *Service) tell(ctx context.Context, tx *db.Tx, v *shop.View, c customer.
 	if _, err := mail.Enqueue(ctx, tx, mail.Note{Kind: ChangedLetter, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID, Data: data}); err != nil {
 		return err
 	}
-	detail := map[string]string{"how": strings.TrimPrefix(how, "by_"), "sessions": itoa(ended.sessions), "tokens": itoa(ended.tokens)}
-	if ended.passkeys > 0 {
-		detail["passkeys"] = itoa(ended.passkeys)
-	}
+	detail := ended.detail()
+	detail["how"] = strings.TrimPrefix(how, "by_")
 	return audit.Record(ctx, tx, audit.Entry{Action: action, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
 		CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o, Detail: detail})
 }

@@ -200,7 +200,7 @@ func (s *Service) composeEmailChange(ctx context.Context, letter mail.Letter) (m
 		return mail.Content{}, err
 	}
 	l := v.Lang()
-	content := customer.Compose(v, EmailChangeLetter, e.Customer.Firstname, mail.Address{Name: e.Customer.Name(), Email: e.To.String()})
+	content := customer.Compose(v, EmailChangeLetter, customer.Stranger(e.To.String()))
 	content.Button = &mail.Button{Label: l.T("letter.email_change.button"),
 		URL: secret.NewText(v.Link("/customer/account/confirmemail", url.Values{"token": {s.Key.Again(emailPurpose, id[:], e.Digest).Reveal()}}))}
 	content.After = []string{l.T("letter.valid_until", "Date", l.Date(e.ExpiresAt, v.Location()))}
@@ -235,7 +235,7 @@ func (s *Service) composeEmailNotice(ctx context.Context, letter mail.Letter) (m
 		return mail.Content{}, err
 	}
 	l := v.Lang()
-	content := customer.Compose(v, letter.Kind, c.Firstname, mail.Address{Name: c.Name(), Email: letter.Data["address"]})
+	content := customer.Compose(v, letter.Kind, c.ReaderAt(to))
 	content.Facts = append([]mail.Fact{
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},
 	}, mail.Whence(l, letter.Data)...)

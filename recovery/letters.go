@@ -18,7 +18,7 @@ import (
 
 // Composers returns who writes this package's letters.
 func (s *Service) Composers() map[string]mail.Composer {
-	return map[string]mail.Composer{ForgotLetter: s.composeReset, StoreLetter: s.composeReset, RequiredLetter: s.composeReset,
+	return map[string]mail.Composer{customer.WelcomeLetter: s.composeWelcome, ForgotLetter: s.composeReset, StoreLetter: s.composeReset, RequiredLetter: s.composeReset,
 		SecureLetter: s.composeReset, ReportLetter: s.composeReport, SignInLetter: s.composeSignIn, SignedOutLetter: s.composeSignedOut, ChangedLetter: s.composeChanged,
 		token.RevokedLetter:       s.composeRevoked,
 		signin.PasskeyAddedLetter: s.composePasskey, signin.PasskeyRemovedLetter: s.composePasskey, signin.PasskeyTakenLetter: s.composePasskey,
@@ -63,7 +63,7 @@ func (s *Service) composeReset(ctx context.Context, letter mail.Letter) (mail.Co
 	}
 	l := v.Lang()
 	key := "letter." + letter.Kind
-	content := customer.Compose(v, letter.Kind, c.Firstname, c.To())
+	content := customer.Compose(v, letter.Kind, c.Reader())
 	if letter.Kind != ForgotLetter {
 		content.After = append(content.After, l.T(key+".body2"))
 	}
@@ -168,7 +168,7 @@ func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.
 	}
 	l := v.Lang()
 	how := letter.Data["how"]
-	content := customer.Compose(v, ChangedLetter, c.Firstname, c.To())
+	content := customer.Compose(v, ChangedLetter, c.Reader())
 	ended := "signed_out_all"
 	if how == byAccount || how == byAccountPasskey {
 		ended = "signed_out_others"

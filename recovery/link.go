@@ -72,7 +72,7 @@ type Pending struct {
 	CustomerID int64
 	ExpiresAt  time.Time
 	Rules      password.Rules
-	Passkeys   []signin.Passkey // which the owner may keep
+	Passkeys   []signin.Passkey // which the owner may keep; none where whoever made the account may be another
 	customer   customer.Customer
 }
 
@@ -141,10 +141,9 @@ func (s *Service) find(ctx context.Context, tx *db.Tx, v *shop.View, link secret
 		return Pending{}, expired()
 	}
 	p.Rules = v.PasswordRules()
-	if p.Passkeys, err = signin.Passkeys(ctx, tx, p.CustomerID); err != nil {
-		return Pending{}, err
+	if p.customer, err = customer.Find(ctx, tx, p.CustomerID); err == nil && p.customer.Proven() {
+		p.Passkeys, err = signin.Passkeys(ctx, tx, p.CustomerID)
 	}
-	p.customer, err = customer.Find(ctx, tx, p.CustomerID)
 	return p, err
 }
 

@@ -84,6 +84,10 @@ func (ob Objection) protect(ctx context.Context, tx *db.Tx) (sessions, tokens in
 		_, err := customer.CancelEmailChange(ctx, tx, ob.change)
 		return 0, 0, err
 	}
+	if ob.Does.Maker {
+		end, err := endMaker(ctx, tx, c)
+		return end.sessions, end.tokens, err
+	}
 	if err := customer.EndLinks(ctx, tx, c.ID); err != nil {
 		return 0, 0, err
 	}
@@ -112,7 +116,7 @@ func (ob Objection) protect(ctx context.Context, tx *db.Tx) (sessions, tokens in
 func (s *Service) report(ctx context.Context, tx *db.Tx, v *shop.View, ob Objection, sessions, tokens int64, o audit.Origin) error {
 	c := ob.customer
 	detail := map[string]string{"letter": ob.Letter, "sessions": itoa(sessions), "tokens": itoa(tokens)}
-	for name, done := range map[string]bool{"hold_resets": ob.Does.HoldResets, "hold_changes": ob.Does.HoldChanges, "password": ob.Does.Stop, "passkey_removed": ob.Does.Passkey} {
+	for name, done := range map[string]bool{"hold_resets": ob.Does.HoldResets, "hold_changes": ob.Does.HoldChanges, "password": ob.Does.Stop || ob.Does.Maker, "passkey_removed": ob.Does.Passkey} {
 		if done {
 			detail[name] = "1"
 		}
@@ -162,7 +166,8 @@ func (s *Service) composeReport(ctx context.Context, letter mail.Letter) (mail.C
 		return mail.Content{}, err
 	}
 	l := v.Lang()
-	content := customer.Compose(v, ReportLetter, "", mail.Address{Name: v.StoreName(), Email: v.SupportEmail})
+	content := customer.Compose(v, ReportLetter, customer.Stranger(v.SupportEmail))
+	content.To.Name = v.StoreName()
 	content.Paragraphs = append(content.Paragraphs, l.T("letter.objection_report."+letter.Data["about"]))
 	if until, err := time.Parse(time.RFC3339Nano, letter.Data["until"]); err == nil {
 		content.Paragraphs = append(content.Paragraphs, l.T("letter.objection_report."+letter.Data["held"], "Date", l.Date(until, v.Location())))

@@ -37,6 +37,7 @@ type Measures struct {
 	HoldChanges bool `json:"hold_changes,omitempty"` // the account keeps its address, and takes no new passkeys
 	Mail        bool `json:"mail,omitempty"`         // a link to a new password goes to the owner
 	Stop        bool `json:"stop,omitempty"`         // the password is put out of use; beforehand: may be, if asked for
+	Maker       bool `json:"maker,omitempty"`        // whatever somebody has who made the account with this address
 	Passkey     bool `json:"passkey,omitempty"`      // the passkey that the letter tells of is removed; beforehand: may be, if asked for
 
 	Until time.Time `json:"until,omitzero"` // of the holds
@@ -174,6 +175,7 @@ func (ob Objection) mailbox(ctx context.Context, tx *db.Tx) (string, error) {
 func (s *Service) weigh(ctx context.Context, tx *db.Tx, v *shop.View, ob Objection, now time.Time) (Objection, error) {
 	var err error
 	if ob.Does, err = judge(ctx, tx, ob); err != nil || !ob.Does.End {
+		ob.Sure = ob.Does.Maker // it ends a password, so no program that opens letters may press it
 		return ob, err
 	}
 	rows, err := tx.Query(ctx, "SELECT outcome FROM objections WHERE customer_id = $1 AND objected_at > $2", ob.customer.ID, db.Micro(now.Add(-objectionDay)))
@@ -219,6 +221,8 @@ func judge(ctx context.Context, tx *db.Tx, ob Objection) (Measures, error) {
 			return Measures{}, err
 		}
 		return Measures{Cancel: true}, nil
+	case customer.WelcomeLetter:
+		return Measures{Maker: owners && !c.Proven()}, nil
 	case EmailNoticeLetter, EmailChangedNote:
 		// The account was moved away from this reader, who may be its owner, or whom its owner fled from. Nothing is taken back, no
 		// link goes anywhere; the store is told, and decides.

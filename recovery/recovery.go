@@ -15,6 +15,8 @@
 //     derived like the link, and no hash of it is kept. A code to sign in with is made the same way and is good for nothing else.
 //   - "It wasn't me" in a letter stops what the letter is about and signs everybody out. It sets no password, keeps nobody from
 //     signing in with theirs, holds for a bounded time, and says nothing to whoever asks for a reset meanwhile.
+//   - Whoever proves the address of an account that nobody has proven, by a link or a code, takes it over from whoever made it: the
+//     maker's password, sessions, tokens, passkeys and changes under way end in the same transaction.
 //   - Nobody but the owner of the mailbox gets a link: Send queues a letter and returns nothing that holds one.
 package recovery
 
@@ -56,6 +58,8 @@ type Service struct {
 	Hasher *secret.Hasher
 	Key    secret.Key
 	SignIn *signin.Service
+
+	Customers *customer.Service
 }
 
 // The counts of one hour. One rule counts the letters of an address, whoever asks for them.

@@ -64,7 +64,7 @@ func (s *Service) composeSignedOut(ctx context.Context, letter mail.Letter) (mai
 	if err != nil {
 		return mail.Content{}, err
 	}
-	content := customer.Compose(v, SignedOutLetter, c.Firstname, c.To())
+	content := customer.Compose(v, SignedOutLetter, c.Reader())
 	content.Paragraphs = append(content.Paragraphs, reason(letter)...)
 	content.Facts = []mail.Fact{{Label: v.Lang().T("letter.fact.when"), Value: v.Lang().Date(letter.CreatedAt.Truncate(time.Second), v.Location())}}
 	content.Button = &mail.Button{Label: v.Lang().T("letter." + SignedOutLetter + ".button"), URL: secret.NewText(v.Link("/customer/account/login", nil))}
@@ -84,7 +84,7 @@ func (s *Service) composeRevoked(ctx context.Context, letter mail.Letter) (mail.
 	}
 	const key = "letter." + token.RevokedLetter
 	l := v.Lang()
-	content := customer.Compose(v, token.RevokedLetter, c.Firstname, c.To())
+	content := customer.Compose(v, token.RevokedLetter, c.Reader())
 	if letter.Data["sessions"] != "" {
 		content.Paragraphs = append(content.Paragraphs, l.T(key+".sessions"))
 	}

@@ -38,7 +38,7 @@ func (s *Service) ComposePasskey(ctx context.Context, letter mail.Letter) (mail.
 		return mail.Content{}, err
 	}
 	l, key := v.Lang(), "letter."+letter.Kind
-	content := customer.Compose(v, letter.Kind, c.Firstname, c.To())
+	content := customer.Compose(v, letter.Kind, c.Reader())
 	content.Facts = []mail.Fact{
 		{Label: l.T("letter.fact.passkey"), Value: letter.Data["passkey"]},
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},

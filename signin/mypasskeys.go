@@ -59,13 +59,16 @@ func noPasskeys() error {
 	return fault.New(fault.NotFound, "not_found", "This store takes no passkeys at this address.")
 }
 
-// mayAdd refuses another passkey to an account that has enough, and to one that is held: whoever knows its password may be somebody
-// else, and would stay in by the passkey. Removing one is not held: the one that must go may be theirs. Errors: fault Conflict.
+// mayAdd refuses another passkey to an account that has enough, to one whose address nobody has proven, and to one that is held:
+// whoever knows its password may be somebody else, and would stay in by the passkey. Removing one is not held: the one that must go
+// may be theirs. Errors: fault Conflict.
 func mayAdd(ctx context.Context, tx *db.Tx, c customer.Customer, mine []Passkey) error {
 	now, err := tx.Now(ctx)
 	switch {
 	case err != nil:
 		return err
+	case !c.Proven():
+		return fault.New(fault.Conflict, PasskeysUnproven, "A passkey can be added once it is shown that the email address of this account is yours.")
 	case c.ChangesHeld(now):
 		return fault.New(fault.Conflict, PasskeysHeld, "No passkey can be added to this account for now: somebody said “It wasn't me” in an email about it.")
 	case len(mine) >= MaxPasskeys:
@@ -76,8 +79,9 @@ func mayAdd(ctx context.Context, tx *db.Tx, c customer.Customer, mine []Passkey)
 
 // Keys of faults that doors have words of their own for.
 const (
-	PasskeysHeld = "passkey.held"      // the account takes no passkeys after "It wasn't me"
-	PasskeyGone  = "passkey.not_found" // the customer has no such passkey, any more
+	PasskeysHeld     = "passkey.held"      // the account takes no passkeys after "It wasn't me"
+	PasskeysUnproven = "passkey.unproven"  // it takes none while nobody has shown that its address is theirs
+	PasskeyGone      = "passkey.not_found" // the customer has no such passkey, any more
 )
 
 // AddPasskey keeps the passkey that a browser made. Passkey, used challenge, notice and audit line commit together. Errors: fault

@@ -36,6 +36,7 @@ type Opened struct {
 	Secret   secret.Text
 	Life     time.Duration // from now, by whichever clock
 	Customer customer.Customer
+	TookOver bool // whatever somebody else had who made the account has ended with it
 }
 
 // Signed is who a cookie stands for.

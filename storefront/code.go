@@ -175,6 +175,9 @@ func (c *call) signInCode() error {
 			return err
 		}
 		c.jar.Drop(c.w, signInCookie)
+		if opened.TookOver {
+			c.jar.Tell(c.w, web.Notice{Key: "storefront.notice.address_proven"})
+		}
 		return c.enterWith(opened, next)
 	})
 }

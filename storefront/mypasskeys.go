@@ -219,8 +219,11 @@ func (c *call) orNoMore(err error) error {
 		return err
 	}
 	n := web.Notice{Key: "storefront.notice.passkey_too_many", Bad: true}
-	if f.Key == signin.PasskeysHeld {
+	switch f.Key {
+	case signin.PasskeysHeld:
 		n.Key = "storefront.notice.passkey_held"
+	case signin.PasskeysUnproven:
+		n.Key = "storefront.notice.passkey_unproven"
 	}
 	return c.done(n, passkeysPath)
 }

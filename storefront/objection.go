@@ -75,10 +75,14 @@ func (c *call) objection(link secret.Text, ob recovery.Objection) objectionForm 
 	}
 	p.Form = c.form(p.page, objectionPost, "storefront.objection.submit")
 	p.Form.ShownFor = c.opened(objectionCookie).ShownFor(link)
+	sure := "sure"
+	if ob.Does.Maker {
+		sure = "sure_made"
+	}
 	for _, one := range []struct {
 		asked   bool
 		id, key string
-	}{{ob.Does.Stop, "stop", "stop"}, {ob.Does.Passkey, "stop", "passkey"}, {ob.Sure, "sure", "sure"}} {
+	}{{ob.Does.Stop, "stop", "stop"}, {ob.Does.Passkey, "stop", "passkey"}, {ob.Sure, "sure", sure}} {
 		if one.asked {
 			p.Form.Ticks = append(p.Form.Ticks, tick{ID: one.id, Label: c.L.T("storefront.objection." + one.key),
 				Hint: &described{ID: one.id + "-hint", Text: c.L.T("storefront.objection." + one.key + "_hint")}})
@@ -108,6 +112,9 @@ func (c *call) objected(ob recovery.Objection) objectionForm {
 	switch {
 	case ob.Does.Cancel:
 		next = "cancel"
+	case ob.Does.Maker:
+		next = "maker"
+		p.Links = []link{{URL: c.view.Path(forgotPath), Text: c.L.T("storefront.signin.forgot")}}
 	case ob.Does.Mail:
 		next = "mail"
 	case ob.Letter == recovery.ForgotLetter || ob.Letter == recovery.StoreLetter || ob.Letter == recovery.SignInLetter:
@@ -127,7 +134,7 @@ func (c *call) measures(keys string, m recovery.Measures, args ...any) (said []s
 		done bool
 		key  string
 	}{
-		{m.Cancel, "cancel"}, {m.End, "links"}, {m.End, "signed_out"}, {m.Stop, "stop"}, {m.Passkey, "passkey"}, {m.Mail, "mail"},
+		{m.Cancel, "cancel"}, {m.Maker, "maker"}, {m.End, "links"}, {m.End, "signed_out"}, {m.Stop, "stop"}, {m.Passkey, "passkey"}, {m.Mail, "mail"},
 		{m.HoldResets, "hold_resets"}, {m.HoldChanges, "hold_changes"},
 		{m.HoldChanges && c.SignIn.OffersPasskeys(c.view), "hold_passkeys"}, {true, "told"},
 	} {

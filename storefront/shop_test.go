@@ -52,8 +52,8 @@ func open(t *testing.T, d *db.DB) *street {
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s := &street{t: t, db: d, shop: &shop.Shop{DB: d}, key: key, hasher: secret.NewHasher(secret.Params{Memory: 64, Time: 1, Threads: 1}, 2)}
 	sessions := &signin.Service{DB: d, Shop: s.shop, Hasher: s.hasher, Key: key}
-	accounts := &customer.Service{DB: d, Shop: s.shop, Hasher: s.hasher, Key: key}
-	links := &recovery.Service{DB: d, Shop: s.shop, Hasher: s.hasher, Key: key, SignIn: sessions}
+	accounts := &customer.Service{DB: d, Shop: s.shop, Hasher: s.hasher, Key: key, Disowned: recovery.EndMaker}
+	links := &recovery.Service{DB: d, Shop: s.shop, Hasher: s.hasher, Key: key, SignIn: sessions, Customers: accounts}
 	s.letters = links.Composers()
 	maps.Copy(s.letters, accounts.Composers())
 	door := &storefront.Storefront{Shop: s.shop, Customers: accounts, SignIn: sessions, Recovery: links, Puzzles: &puzzle.Service{DB: d, Key: key}, Connect: &token.OAuth2{DB: d, Key: key}, Log: log}
@@ -120,7 +120,7 @@ func (s *street) customer(email, password string) customer.Customer {
 		if err != nil {
 			return err
 		}
-		made, err = customer.Create(ctx, tx, customer.New{WebsiteID: 1, ViewID: 1, Address: a, Firstname: "Camille", Lastname: "Laurent", Hash: hash, ConfirmedAt: now})
+		made, err = customer.Create(ctx, tx, customer.New{WebsiteID: 1, ViewID: 1, Address: a, Firstname: "Camille", Lastname: "Laurent", Hash: hash, ConfirmedAt: now, ProvenAt: now})
 		return err
 	})
 	return made

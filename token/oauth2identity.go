@@ -157,7 +157,7 @@ func (s *OAuth2) UserInfo(ctx context.Context, v *shop.View, access secret.Text)
 		claims["updated_at"] = c.UpdatedAt.Unix()
 	}
 	if has(b.Scope, "email") {
-		claims["email"], claims["email_verified"] = c.Email, c.Confirmed()
+		claims["email"], claims["email_verified"] = c.Email, c.Proven()
 	}
 	return claims, nil
 }

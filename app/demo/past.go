@@ -190,6 +190,7 @@ func (p *past) everybody() error {
 			}
 			if !one.unconfirmed {
 				n.ConfirmedAt = one.created.Add(time.Duration(2+p.rng.IntN(50)) * time.Minute)
+				n.ProvenAt = n.ConfirmedAt
 			}
 			made, err := customer.Create(p.ctx, tx, n)
 			if err != nil {

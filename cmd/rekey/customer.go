@@ -36,6 +36,7 @@ type customerCreate struct {
 	Email         string `required:"" help:"E-mail address."`
 	Firstname     string `required:"" help:"First name."`
 	Lastname      string `required:"" help:"Last name."`
+	EmailProven   bool   `default:"true" negatable:"" help:"The address is known to be the customer's; --no-email-proven where nobody has shown that yet."`
 	PasswordStdin bool   `help:"Read a password from standard input; without one the customer sets it by letter."`
 }
 
@@ -54,7 +55,7 @@ func (c *customerCreate) Run(ctx context.Context, sh shell) error {
 			return err
 		}
 		made, err := h.Customers.Add(ctx, view, customer.Registration{Firstname: c.Firstname, Lastname: c.Lastname, Email: c.Email,
-			Password: password}, operator(admin.EditCustomers))
+			Password: password, Proven: c.EmailProven}, operator(admin.EditCustomers))
 		if err != nil {
 			return err
 		}

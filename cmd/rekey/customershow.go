@@ -32,7 +32,8 @@ type customerRow struct {
 	Website           string       `json:"website"`
 	StoreView         string       `json:"store_view"`
 	Active            bool         `json:"active"`
-	Confirmed         bool         `json:"confirmed"`
+	Confirmed         bool         `json:"confirmed"`       // may sign in
+	ProvenAt          *time.Time   `json:"email_proven_at"` // when it was shown that the address is the customer's; null: it was not
 	HasPassword       bool         `json:"has_password"`
 	Locked            bool         `json:"locked"`
 	LockedUntil       *time.Time   `json:"locked_until"`
@@ -112,7 +113,7 @@ func describe(ctx context.Context, h *app.House, stores *shop.Snapshot, c custom
 		return customerRow{}, err
 	}
 	row := customerRow{ID: c.ID, Email: c.Email, Firstname: c.Firstname, Lastname: c.Lastname, Website: websiteCode(stores, c.WebsiteID),
-		Active: c.Active, Confirmed: c.Confirmed(), HasPassword: c.HasPassword(), CreatedAt: moment(c.CreatedAt),
+		Active: c.Active, Confirmed: c.Confirmed(), ProvenAt: moment(c.ProvenAt), HasPassword: c.HasPassword(), CreatedAt: moment(c.CreatedAt),
 		LastSignInAt: moment(c.LastSignInAt), PasswordChangedAt: moment(c.PasswordChangedAt), NextResetAt: moment(next),
 		Sessions: []sessionRow{}, Tokens: []tokenRow{}, Passkeys: []passkeyRow{}, Timeline: []stepRow{}}
 	if refused {
@@ -173,6 +174,7 @@ func (r customerRow) print(sh shell) error {
 	t.row("Customer since", at(r.CreatedAt))
 	t.row("Last sign-in", at(r.LastSignInAt))
 	t.row("Confirmed", yesNo(r.Confirmed))
+	t.row("Address proven", yesNo(r.ProvenAt != nil)+" "+at(r.ProvenAt))
 	t.row("Active", yesNo(r.Active))
 	t.row("Password", passwordWords(r))
 	t.row("Locked", yesNo(r.Locked)+" "+at(r.LockedUntil))
