@@ -117,8 +117,12 @@ func (s *Service) composeAddress(ctx context.Context, letter mail.Letter) (mail.
 	var who Admin
 	var link secret.Text
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
-		if who, err = Find(ctx, tx, id); err != nil || !who.Active {
+		who, err = Find(ctx, tx, id)
+		if fault.Is(err, fault.NotFound) || err == nil && !who.Active {
 			return mail.NotNeeded("the administrator is gone or disabled")
+		}
+		if err != nil {
+			return err
 		}
 		var fresh bool
 		if link, fresh, err = s.putLink(ctx, tx, addressPurpose, letter, who, letter.Data["email"]); err != nil || !fresh {

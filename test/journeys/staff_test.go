@@ -128,6 +128,46 @@ var staff = []journey{
 			return err
 		}
 	}},
+	{name: "change an administrator", ready: func(s *stage) act {
+		name, role, website := "Grace", "support", s.view.WebsiteID
+		id := s.colleague()
+		return func() error {
+			_, err := s.Admins.Update(ctx, may(admin.ManageAdmins), id, admin.Changes{Name: &name, Role: &role, WebsiteID: &website}, home)
+			return err
+		}
+	}},
+	{name: "disable an administrator", ready: func(s *stage) act {
+		id := s.colleague()
+		return func() error { return s.Admins.Disable(ctx, may(admin.ManageAdmins), id, home) }
+	}},
+	{name: "enable an administrator", ready: func(s *stage) act {
+		id := s.colleague()
+		s.ok(s.Admins.Disable(ctx, may(admin.ManageAdmins), id, home))
+		return func() error { return s.Admins.Enable(ctx, may(admin.ManageAdmins), id, home) }
+	}},
+	{name: "sign another administrator out", ready: func(s *stage) act {
+		id := s.colleague()
+		return func() error { return s.Admins.EndSessions(ctx, may(admin.ManageAdmins), id, home) }
+	}},
+	{name: "delete an administrator", ready: func(s *stage) act {
+		id := s.colleague()
+		return func() error { return s.Admins.Delete(ctx, may(admin.ManageAdmins), id, home) }
+	}},
+	{name: "ask for an administrator's new address", ready: func(s *stage) act {
+		return func() error {
+			return s.Admins.AskAddress(ctx, may(admin.ManageAdmins), s.ada.ID, "ada@post.test", home)
+		}
+	}},
+	{name: "write the letter to an administrator's new address", ready: func(s *stage) act {
+		s.ok(s.Admins.AskAddress(ctx, may(admin.ManageAdmins), s.ada.ID, "ada@post.test", home))
+		letter := s.queued(admin.AddressLetter)[0]
+		return func() error { _, err := s.Admins.Composers()[letter.Kind](ctx, letter); return err }
+	}},
+	{name: "prove an administrator's new address", spends: adminLink, check: true, ready: func(s *stage) act {
+		s.ok(s.Admins.AskAddress(ctx, may(admin.ManageAdmins), s.ada.ID, "ada@post.test", home))
+		link := linkIn(s.letters(admin.AddressLetter)[0].Button)
+		return func() error { return s.Admins.CompleteAddress(ctx, link, home) }
+	}},
 	{name: "set an administrator's password", ready: func(s *stage) act {
 		return func() error {
 			return s.Admins.SetPassword(ctx, may(admin.ManageAdmins), "ada", secret.NewText(newWord))

@@ -75,6 +75,13 @@ func may(r admin.Right) admin.Permit { return admin.CommandLine(r) }
 
 func word() secret.Text { return secret.NewText(fixture.Password) }
 
+// colleague is another administrator.
+func (s *stage) colleague() int64 {
+	s.T.Helper()
+	n := admin.New{Username: "grace", Email: "grace@lune.test", Role: admin.Owner, Password: word()}
+	return ok2(s, func() (admin.Admin, error) { return s.Admins.Create(ctx, may(admin.ManageAdmins), n, home) }).ID
+}
+
 // ok ends the test on an error.
 func (s *stage) ok(err error) {
 	s.T.Helper()

@@ -81,6 +81,7 @@ var noJourneys = map[string]string{
 	"webhook.Run":           "one delivery by the other",
 	"webhook.Worker":        "likewise",
 	"admin.CheckReset":      "counts a link that is none",
+	"admin.CheckAddress":    "likewise",
 	"recovery.Objection":    "likewise",
 	"recovery.PendingEmail": "likewise",
 	"admin.Prove":           "counts a wrong password; every journey that asks for one does it",
