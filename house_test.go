@@ -159,6 +159,19 @@ func TestAliveOrDeadIsSaidOnce(t *testing.T) {
 	}
 }
 
+// What a client is counted by is said once, in limit: an address alone would be counted by nobody who has as many as they like.
+func TestClientsAreCountedAlike(t *testing.T) {
+	counts := regexp.MustCompile(`limit\.(?:Take|Demand|Peek|Try|Forgive)\([^\n]*(?:\bIP\b|(?i:netip|network)\w*\()`)
+	for _, f := range source(t) {
+		if from, _ := room(f.dir()); f.test || from == "limit" {
+			continue
+		}
+		for _, found := range counts.FindAllString(f.text, -1) {
+			t.Errorf("%s: %s: a client is counted by TakeClient, DemandClient and RefundClient", f.path, found)
+		}
+	}
+}
+
 func TestEachMigratedTableIsOwned(t *testing.T) {
 	made := regexp.MustCompile(`(?i)CREATE\s+(?:TABLE|VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?([a-z][a-z0-9_]*)`)
 	each(t, func(name string, text []byte) {

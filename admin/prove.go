@@ -38,7 +38,7 @@ func (s *Service) prove(ctx context.Context, name string, password secret.Text, 
 	lock := limit.Lock{Name: lockName, Failures: snap.Int(shop.AdminLockoutFailures), Pause: snap.Duration(shop.AdminLockoutThreshold)}
 	var attempt limit.Attempt
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
-		if err := limit.Demand(ctx, tx, limit.Rule{Name: "admin sign-in", Max: maxPerClient, Window: time.Hour}, o.Network(),
+		if err := limit.DemandClient(ctx, tx, limit.Rule{Name: "admin sign-in", Max: maxPerClient, Window: time.Hour}, o.IP,
 			"Too many sign-ins were tried from your network. Please wait and try again later."); err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func (s *Service) RequestReset(ctx context.Context, name string, o audit.Origin)
 		return fault.New(fault.Conflict, "store_view.none", "There is no store view yet that could send a letter.")
 	}
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
-		if err := limit.Demand(ctx, tx, limit.Rule{Name: "admin reset by client", Max: snap.Int(shop.MaxRequestsPerClient), Window: time.Hour}, o.Network(),
+		if err := limit.DemandClient(ctx, tx, limit.Rule{Name: "admin reset by client", Max: snap.Int(shop.MaxRequestsPerClient), Window: time.Hour}, o.IP,
 			"We received too many requests for password resets. Please wait and try again later."); err != nil {
 			return err
 		}
@@ -217,7 +217,7 @@ func (s *Service) checkLink(ctx context.Context, purpose string, link secret.Tex
 		return f, err
 	}
 	if err := s.DB.Write(ctx, func(tx *db.Tx) error {
-		return limit.Demand(ctx, tx, limit.Rule{Name: "wrong admin links", Max: wrongLinks, Window: time.Hour}, o.Network(),
+		return limit.DemandClient(ctx, tx, limit.Rule{Name: "wrong admin links", Max: wrongLinks, Window: time.Hour}, o.IP,
 			"Too many links were tried from your network. Please wait and try again later.")
 	}); err != nil {
 		return f, err

@@ -12,22 +12,6 @@ type Origin struct {
 	UserAgent string     // as sent; never stored as it is
 }
 
-// Network is what limits count a client by: an IPv4 address, or the /64 that an IPv6 client owns.
-func (o Origin) Network() string {
-	ip := o.IP.Unmap()
-	switch {
-	case !ip.IsValid():
-		return "unknown"
-	case ip.Is4():
-		return ip.String()
-	}
-	p, err := ip.WithZone("").Prefix(64)
-	if err != nil {
-		return ip.String()
-	}
-	return p.String()
-}
-
 // Place says roughly where from: enough to recognise oneself, not enough to find somebody.
 func (o Origin) Place() string {
 	ip := o.IP.Unmap()

@@ -73,7 +73,7 @@ func (s *Service) Register(ctx context.Context, v *shop.View, r Registration, o 
 	var taken error
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		taken = nil
-		if err := limit.Demand(ctx, tx, limit.Rule{Name: "registration by client", Max: v.Int(shop.MaxRequestsPerClient), Window: time.Hour}, o.Network(),
+		if err := limit.DemandClient(ctx, tx, limit.Rule{Name: "registration by client", Max: v.Int(shop.MaxRequestsPerClient), Window: time.Hour}, o.IP,
 			"Too many accounts were asked for from your network. Please wait and try again later."); err != nil {
 			return err
 		}

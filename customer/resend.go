@@ -21,7 +21,7 @@ func (s *Service) AskConfirmation(ctx context.Context, v *shop.View, email strin
 		return err
 	}
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
-		if err := limit.Demand(ctx, tx, limit.Rule{Name: "registration by client", Max: v.Int(shop.MaxRequestsPerClient), Window: time.Hour}, o.Network(),
+		if err := limit.DemandClient(ctx, tx, limit.Rule{Name: "registration by client", Max: v.Int(shop.MaxRequestsPerClient), Window: time.Hour}, o.IP,
 			"Too many letters were asked for from your network. Please wait and try again later."); err != nil {
 			return err
 		}

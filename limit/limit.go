@@ -4,6 +4,7 @@
 //   - Exact: the row of a subject is locked by the statement that reads it, so that no two requests, on any number of
 //     nodes, see the same count. Counts survive a restart; they commit with the journey that they belong to.
 //   - A window slides: "five per hour" holds for every hour, not for a bucket that is refilled on the hour.
+//   - Whoever owns many IPv6 networks gets no more for it than a few of them: a client counts in its /64 and in its /48.
 //   - It does not know who is a customer: subjects are hashed, and unknown ones count and lock as known ones do.
 package limit
 
@@ -39,30 +40,50 @@ func (r Rule) off() bool { return r.Max <= 0 && r.MinInterval <= 0 }
 
 // Take asks for one and, when it is allowed, counts it. A refusal is not counted: asking again costs nobody anything.
 func Take(ctx context.Context, tx *db.Tx, r Rule, subject string) (Verdict, error) {
-	if r.off() {
-		return Verdict{Allowed: true}, nil
-	}
+	return take(ctx, tx, counter{r, subject})
+}
+
+// counter is one row: a rule and whom it counts.
+type counter struct {
+	Rule
+	subject string
+}
+
+// take asks all counters and counts in each of them, or in none.
+func take(ctx context.Context, tx *db.Tx, counters ...counter) (Verdict, error) {
 	now, err := tx.Now(ctx)
 	if err != nil {
 		return Verdict{}, err
 	}
-	key := keyOf(r.Name, subject)
-	expires := now.Add(max(r.Window, r.MinInterval))
-	var packed []byte
-	// The upsert locks the row until the end of the transaction; whoever comes next waits and reads what we wrote.
-	err = tx.Row(ctx, `INSERT INTO limits (key, hits, expires_at) VALUES ($1, $2, $3)
-		ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at RETURNING hits`,
-		key, []byte{}, db.Micro(expires)).Scan(&packed)
-	if err != nil {
-		return Verdict{}, err
+	var next time.Time
+	all := make([][]int64, len(counters))
+	for i, c := range counters {
+		if c.off() {
+			continue
+		}
+		var packed []byte
+		// The upsert locks the row until the end of the transaction; whoever comes next waits and reads what we wrote.
+		err := tx.Row(ctx, `INSERT INTO limits (key, hits, expires_at) VALUES ($1, $2, $3)
+			ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at RETURNING hits`,
+			c.key(), []byte{}, db.Micro(now.Add(max(c.Window, c.MinInterval)))).Scan(&packed)
+		if err != nil {
+			return Verdict{}, err
+		}
+		all[i] = c.within(unpack(packed), now)
+		if own := c.next(all[i]); own.After(next) {
+			next = own
+		}
 	}
-	hits := r.within(unpack(packed), now)
-	if next := r.next(hits); next.After(now) {
+	if next.After(now) {
 		return Verdict{NextAt: next}, nil
 	}
-	hits = append(hits, now.UnixMicro())
-	if _, err := tx.Exec(ctx, "UPDATE limits SET hits = $2 WHERE key = $1", key, pack(hits)); err != nil {
-		return Verdict{}, err
+	for i, c := range counters {
+		if c.off() {
+			continue
+		}
+		if _, err := tx.Exec(ctx, "UPDATE limits SET hits = $2 WHERE key = $1", c.key(), pack(append(all[i], now.UnixMicro()))); err != nil {
+			return Verdict{}, err
+		}
 	}
 	return Verdict{Allowed: true}, nil
 }
@@ -71,6 +92,11 @@ func Take(ctx context.Context, tx *db.Tx, r Rule, subject string) (Verdict, erro
 // refusal counts nothing, it may end the transaction. Errors: fault Limited under "limit.client".
 func Demand(ctx context.Context, tx *db.Tx, r Rule, subject, text string) error {
 	v, err := Take(ctx, tx, r, subject)
+	return v.demanded(text, err)
+}
+
+// demanded is a verdict as an error.
+func (v Verdict) demanded(text string, err error) error {
 	if err == nil && !v.Allowed {
 		err = fault.Until("limit.client", text, v.NextAt)
 	}
@@ -87,7 +113,7 @@ func Peek(ctx context.Context, tx *db.Tx, r Rule, subject string) (Verdict, erro
 		return Verdict{}, err
 	}
 	var packed []byte
-	err = tx.Row(ctx, "SELECT hits FROM limits WHERE key = $1", keyOf(r.Name, subject)).Scan(&packed)
+	err = tx.Row(ctx, "SELECT hits FROM limits WHERE key = $1", counter{r, subject}.key()).Scan(&packed)
 	if err != nil && !db.IsNoRows(err) {
 		return Verdict{}, err
 	}
@@ -97,21 +123,20 @@ func Peek(ctx context.Context, tx *db.Tx, r Rule, subject string) (Verdict, erro
 	return Verdict{Allowed: true}, nil
 }
 
-// Refund takes back the latest hit of a subject: what was counted beforehand turned out not to be what is limited.
-func Refund(ctx context.Context, tx *db.Tx, r Rule, subject string) error {
-	if r.off() {
+// refund takes back the latest hit.
+func (c counter) refund(ctx context.Context, tx *db.Tx) error {
+	if c.off() {
 		return nil
 	}
-	key := keyOf(r.Name, subject)
 	var packed []byte
-	err := tx.Row(ctx, "SELECT hits FROM limits WHERE key = $1"+tx.ForUpdate(), key).Scan(&packed)
+	err := tx.Row(ctx, "SELECT hits FROM limits WHERE key = $1"+tx.ForUpdate(), c.key()).Scan(&packed)
 	if db.IsNoRows(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, "UPDATE limits SET hits = $2 WHERE key = $1", key, packed[:max(0, len(packed)-8)])
+	_, err = tx.Exec(ctx, "UPDATE limits SET hits = $2 WHERE key = $1", c.key(), packed[:max(0, len(packed)-8)])
 	return err
 }
 
@@ -146,6 +171,8 @@ func Sweep(ctx context.Context, tx *db.Tx, most int) (int64, error) {
 	return tx.Exec(ctx, `DELETE FROM limits WHERE key IN (SELECT key FROM limits WHERE expires_at < $1 LIMIT $2`+
 		tx.SkipLocked()+`)`, db.Micro(now), most)
 }
+
+func (c counter) key() []byte { return keyOf(c.Name, c.subject) }
 
 // keyOf hides the subject (an address of a person, of a machine) and gives every row the same size.
 func keyOf(name, subject string) []byte {

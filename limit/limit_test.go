@@ -141,21 +141,6 @@ func TestZeroSwitchesALimitOff(t *testing.T) {
 	})
 }
 
-func TestRefundGivesOneBack(t *testing.T) {
-	dbtest.EachAt(t, func(t *testing.T, d *db.DB, _ *dbtest.Clock) {
-		rule := limit.Rule{Name: "r", Max: 1, Window: time.Hour}
-		ctx := context.Background()
-		for range 3 {
-			if !take(t, d, rule, "s").Allowed {
-				t.Fatal("was refused although the one before was given back")
-			}
-			if err := d.Write(ctx, func(tx *db.Tx) error { return limit.Refund(ctx, tx, rule, "s") }); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
-}
-
 // Promise: attempts are counted before the password is looked at.
 func TestParallelGuessesNeverExceedTheLock(t *testing.T) {
 	dbtest.Two(t, func(t *testing.T, a, b *db.DB, _ *dbtest.Clock) {

@@ -101,7 +101,7 @@ func waits(v *shop.View) limit.Rule {
 }
 
 func demand(ctx context.Context, tx *db.Tx, v *shop.View, o audit.Origin) error {
-	verdict, err := limit.Take(ctx, tx, waits(v), o.Network())
+	verdict, err := limit.TakeClient(ctx, tx, waits(v), o.IP)
 	if err == nil && !verdict.Allowed {
 		err = fault.Until("limit.unproven",
 			"Too many requests came from your network without a proof of work. Please wait and try again later.", verdict.NextAt)
@@ -122,7 +122,7 @@ func (s *Service) AdmitProgram(ctx context.Context, v *shop.View, o audit.Origin
 
 // Vouched gives a counted call back: it knew the right password, so that it was no guess.
 func (s *Service) Vouched(ctx context.Context, v *shop.View, o audit.Origin) error {
-	return s.DB.Write(ctx, func(tx *db.Tx) error { return limit.Refund(ctx, tx, waits(v), o.Network()) })
+	return s.DB.Write(ctx, func(tx *db.Tx) error { return limit.RefundClient(ctx, tx, waits(v), o.IP) })
 }
 
 func (s *Service) now(ctx context.Context) (now time.Time, err error) {

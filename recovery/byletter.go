@@ -36,7 +36,7 @@ func (s *Service) RequestSignIn(ctx context.Context, v *shop.View, browser secre
 	}
 	a := asking{forSignIn, browser, address}
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
-		if err := limit.Demand(ctx, tx, clientRule(v), o.Network(),
+		if err := limit.DemandClient(ctx, tx, clientRule(v), o.IP,
 			"We received too many requests for letters. Please wait and try again later."); err != nil {
 			return err
 		}

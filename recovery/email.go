@@ -46,7 +46,7 @@ func (s *Service) ChangeEmail(ctx context.Context, v *shop.View, owner customer.
 			return err
 		}
 		// The right password is accepted even if the letter is refused: the refusal is committed with it.
-		refused = limit.Demand(ctx, tx, clientRule(v), o.Network(),
+		refused = limit.DemandClient(ctx, tx, clientRule(v), o.IP,
 			"Too many letters were asked for from your network. Please wait and try again later.")
 		if fault.Is(refused, fault.Limited) {
 			return nil

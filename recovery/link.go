@@ -114,7 +114,7 @@ func (s *Service) Opened(ctx context.Context, p Pending, o audit.Origin) error {
 
 func (s *Service) countWrong(ctx context.Context, o audit.Origin) error {
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
-		return limit.Demand(ctx, tx, limit.Rule{Name: "wrong links", Max: wrongLinks, Window: time.Hour}, o.Network(),
+		return limit.DemandClient(ctx, tx, limit.Rule{Name: "wrong links", Max: wrongLinks, Window: time.Hour}, o.IP,
 			"Too many links were tried from your network. Please wait and try again later.")
 	})
 }

@@ -91,7 +91,7 @@ func (s *Service) RequestIn(ctx context.Context, v *shop.View, browser secret.Te
 	}
 	a := asking{forReset, browser, address}
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
-		if err := limit.Demand(ctx, tx, clientRule(v), o.Network(),
+		if err := limit.DemandClient(ctx, tx, clientRule(v), o.IP,
 			"We received too many requests for password resets. Please wait and try again later."); err != nil {
 			return err
 		}
@@ -140,7 +140,7 @@ func takeByProtection(ctx context.Context, tx *db.Tx, v *shop.View, rule limit.R
 		return true, nil
 	}
 	if protection == shop.ProtectionByIP {
-		verdict, err := limit.Take(ctx, tx, rule, "client "+o.Network())
+		verdict, err := limit.TakeClient(ctx, tx, rule, o.IP)
 		return verdict.Allowed, err
 	}
 	// "By IP and Email" as well: the client's own count was taken before. Commerce applies the address's small numbers to

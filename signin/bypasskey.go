@@ -111,7 +111,7 @@ type answered struct {
 func (s *Service) judge(ctx context.Context, v *shop.View, q question, a Answer, o audit.Origin) (answered, error) {
 	client := clientRule(v)
 	if err := s.DB.Write(ctx, func(tx *db.Tx) error {
-		return limit.Demand(ctx, tx, client, o.Network(), "Too many sign-ins were tried from your network. Please wait and try again later.")
+		return limit.DemandClient(ctx, tx, client, o.IP, "Too many sign-ins were tried from your network. Please wait and try again later.")
 	}); err != nil {
 		return answered{}, err
 	}
@@ -199,5 +199,5 @@ func (a answered) accept(ctx context.Context, tx *db.Tx, v *shop.View, o audit.O
 	if err := LiftHold(ctx, tx, c, o); err != nil {
 		return customer.Customer{}, err
 	}
-	return c, limit.Refund(ctx, tx, a.client, o.Network())
+	return c, limit.RefundClient(ctx, tx, a.client, o.IP)
 }

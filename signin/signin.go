@@ -67,7 +67,7 @@ func (s *Service) Prove(ctx context.Context, v *shop.View, email string, passwor
 	var attempt limit.Attempt
 	var c customer.Customer
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
-		if err := limit.Demand(ctx, tx, client, o.Network(),
+		if err := limit.DemandClient(ctx, tx, client, o.IP,
 			"Too many sign-ins were tried from your network. Please wait and try again later."); err != nil {
 			return err
 		}
@@ -127,7 +127,7 @@ func (s *Service) failed(ctx context.Context, v *shop.View, a customer.Address, 
 // Accept forgets the failures that came before the right password, lets letters with a link to a new one be written again, and
 // renews a hash that is cheaper than today's.
 func (p Proof) Accept(ctx context.Context, tx *db.Tx) error {
-	if err := limit.Refund(ctx, tx, p.client, p.origin.Network()); err != nil {
+	if err := limit.RefundClient(ctx, tx, p.client, p.origin.IP); err != nil {
 		return err
 	}
 	if err := limit.Forgive(ctx, tx, lockName, subject(p.Customer.WebsiteID, p.Customer.Address())); err != nil {

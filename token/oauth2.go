@@ -131,7 +131,7 @@ func (s *OAuth2) Ask(ctx context.Context, v *shop.View, q url.Values, signedIn b
 		}
 	}
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
-		verdict, err := limit.Take(ctx, tx, askRule, o.Network())
+		verdict, err := limit.TakeClient(ctx, tx, askRule, o.IP)
 		if err != nil {
 			return err
 		}
