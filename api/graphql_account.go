@@ -206,7 +206,7 @@ func (graphRoot) DeleteCustomer(ctx context.Context) (*bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	return done(c.Customers.DeleteOwn(ctx, owner))
+	return done(c.Customers.DeleteOwn(ctx, c.view, owner, c.origin(), nil))
 }
 
 // ConfirmEmail finishes an account that was begun by letter. Every reason why it cannot be is one text.

@@ -46,7 +46,8 @@ const (
 	CustomerCreated    = "customer.created"
 	CustomerUpdated    = "customer.updated"
 	CustomerDeleted    = "customer.deleted"
-	AddressProven      = "customer.address_proven" // of an account that somebody may have made for another: what its maker had has ended
+	AddressProven      = "customer.address_proven"  // of an account that somebody may have made for another: what its maker had has ended
+	DataDownloaded     = "customer.data_downloaded" // by the customer's own hand
 	CustomersImported  = "customers.imported"
 	BreachedImported   = "breached_passwords.imported"
 	StoreRestored      = "store.restored" // from a backup: all that was issued before has ended
@@ -104,7 +105,7 @@ const (
 func Actions() []string {
 	return []string{ResetRequested, ResetSentByStore, ResetLimited, LinkOpened, CodeTyped, ResetCompleted, PasswordChanged, SessionStarted,
 		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, SignInCodeRequested, SignedInByLetter, CodeRefused, Unlocked, TokenIssued, TokensRevoked, Registered,
-		CustomerCreated, CustomerUpdated, CustomerDeleted, AddressProven, CustomersImported, BreachedImported, BreachedRemoved, StoreRestored, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
+		CustomerCreated, CustomerUpdated, CustomerDeleted, AddressProven, DataDownloaded, CustomersImported, BreachedImported, BreachedRemoved, StoreRestored, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
 		PasskeyAdded, PasskeyRemoved, PasskeyRefused,
 		AdminChanged, AdminDisabled, AdminEnabled, AdminDeleted, AdminAddressAsked, AdminSignedIn, AdminSignedOut, AdminSessionsEnded, AdminSignInFail, AdminLocked, AdminResetAsked, AdminReset, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
 		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientChanged, ClientDeleted, IntegrationChanged,

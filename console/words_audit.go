@@ -33,6 +33,7 @@ var actions = map[string]string{
 	audit.CustomerUpdated:    "Customer changed",
 	audit.CustomerDeleted:    "Customer deleted",
 	audit.AddressProven:      "Address proven; what the account's maker had has ended",
+	audit.DataDownloaded:     "Customer's data downloaded",
 	audit.CustomersImported:  "Customers imported",
 	audit.StoreRestored:      "Store restored from a backup; everybody signed out",
 	audit.BreachedImported:   "List of breached passwords imported",
@@ -206,6 +207,8 @@ func storyStep(action, outcome string, who audit.Actor, detail map[string]string
 		return "Asked for an account", quiet
 	case audit.CustomerCreated:
 		return "Account created", good
+	case audit.DataDownloaded:
+		return "Downloaded what the store keeps about them", quiet
 	case audit.CustomerUpdated:
 		return "Account details changed", quiet
 	}

@@ -42,6 +42,7 @@ var letterKinds = [][2]string{
 	{admin.ChangedLetter, "Administrator's sign-in changed"},
 	{customer.RegistrationLetter, "New account"},
 	{customer.WelcomeLetter, "Welcome"},
+	{customer.DeletedLetter, "Account deleted"},
 }
 
 func letterName(kind string) string {

@@ -44,6 +44,11 @@ func FindEmailChangeByID(ctx context.Context, tx *db.Tx, id db.ID) (EmailChange,
 	return findEmailChange(ctx, tx, "id", id)
 }
 
+// PendingEmailChange reads the change that waits for an account. Errors: fault NotFound.
+func PendingEmailChange(ctx context.Context, tx *db.Tx, customerID int64) (EmailChange, error) {
+	return findEmailChange(ctx, tx, "customer_id", customerID)
+}
+
 func findEmailChange(ctx context.Context, tx *db.Tx, column string, key any) (EmailChange, error) {
 	now, err := tx.Now(ctx)
 	if err != nil {

@@ -40,7 +40,7 @@ func TestAnImportLosesNobodyInSilence(t *testing.T) {
 		h := fixture.Furnish(t, d)
 		const header = "id,email,website,firstname,lastname\n"
 		imports(t, h, header+"1001,anna@shop.test,lune,Anna,A\n1002,gone@shop.test,lune,Gone,G\n")
-		if err := h.Customers.DeleteOwn(t.Context(), h.Find(1002)); err != nil {
+		if err := h.Customers.DeleteOwn(t.Context(), h.View("lune_en"), h.Find(1002), fixture.Origin, nil); err != nil {
 			t.Fatal(err)
 		}
 		for _, row := range []struct {

@@ -14,11 +14,12 @@ import (
 const (
 	RegistrationLetter = "registration" // becomes "confirm" or "already_registered" when it is written
 	WelcomeLetter      = "welcome"
+	DeletedLetter      = "account_deleted"
 )
 
 // Composers returns who writes this package's letters.
 func (s *Service) Composers() map[string]mail.Composer {
-	return map[string]mail.Composer{RegistrationLetter: s.composeRegistration}
+	return map[string]mail.Composer{RegistrationLetter: s.composeRegistration, DeletedLetter: s.composeDeleted}
 }
 
 // Reader is whom an email is written to. It has a name only where the owner of a proven address reads: for anybody else a name is

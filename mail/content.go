@@ -93,6 +93,8 @@ type Content struct {
 	NotYou     string   // "If you did not ask for this, …"; set apart from the rest
 	Object     *Button  // below NotYou, as a link: "It wasn't me"; nil for none
 	Why        string   // footer: "You get this letter because someone asked for …"
+
+	Forget bool // nothing is kept of whom it went to: the account is deleted
 }
 
 // check refuses whatever must not reach the wire. It names the field and never quotes the value, which may be personal.

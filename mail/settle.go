@@ -2,6 +2,7 @@ package mail
 
 import (
 	"context"
+	"regexp"
 	"time"
 
 	"github.com/rekeyhq/rekey/db"
@@ -23,6 +24,11 @@ type outcome struct {
 
 // refuses tells whether the outcome is about more than this email.
 func (o outcome) refuses() bool { return o.refusal.blame >= ours }
+
+// without takes an address out of what a mail server said: they quote it.
+func without(words, email string) string {
+	return regexp.MustCompile("(?i)"+regexp.QuoteMeta(email)).ReplaceAllString(words, "…")
+}
 
 // about is the website that a refusal concerns.
 func (o outcome) about() int64 {

@@ -266,6 +266,9 @@ func (w *Worker) try(ctx context.Context, line *line, l Letter) outcome {
 	default:
 		o.state, o.words = Deferred, clean(err.Error())
 	}
+	if content.Forget {
+		o.recipient, o.words = "", without(o.words, content.To.Email)
+	}
 	return o
 }
 

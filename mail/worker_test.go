@@ -385,3 +385,46 @@ func TestLetterIsFoundWithoutBeingTold(t *testing.T) {
 		}
 	})
 }
+
+// Promise: of the email that confirms a deleted account nothing stays that tells whose it was, whatever the mail server quotes.
+func TestWhatIsToBeForgottenLeavesNoAddress(t *testing.T) {
+	dbtest.EachAt(t, func(t *testing.T, d *db.DB, clock *dbtest.Clock) {
+		for _, answer := range []struct {
+			code int
+			end  State
+		}{{250, HandedOver}, {550, Refused}, {450, Expired}} {
+			t.Run(fmt.Sprint(answer.code), func(t *testing.T) {
+				s := startServer(t)
+				s.onData = func(to string, _ []byte) error {
+					if answer.code == 250 {
+						return nil
+					}
+					return &smtp.SMTPError{Code: answer.code, EnhancedCode: smtp.EnhancedCode{answer.code / 100, 1, 1}, Message: "<" + strings.ToUpper(to) + "> " + to + ": no"}
+				}
+				w := post(d, s.transport(t))
+				compose := w.Composers["test"]
+				w.Composers["test"] = func(ctx context.Context, l Letter) (Content, error) {
+					c, err := compose(ctx, l)
+					c.Forget = true
+					return c, err
+				}
+				id := enqueue(t, d, to("zoe@example.com"))
+				drain(t, w, 1)
+				clock.Advance(DefaultLife)
+				if err := d.Write(t.Context(), func(tx *db.Tx) error {
+					_, err := EndExpired(t.Context(), tx, 10)
+					return err
+				}); err != nil {
+					t.Fatal(err)
+				}
+				l := get(t, d, id)
+				if l.State != answer.end {
+					t.Errorf("it ended as %s, want %s: %s", l.State, answer.end, l.LastWords)
+				}
+				if kept := strings.ToLower(fmt.Sprintf("%+v", l)); strings.Contains(kept, "zoe@") {
+					t.Errorf("the address is still there: %s", kept)
+				}
+			})
+		}
+	})
+}

@@ -97,6 +97,24 @@ func (s *Service) recordEmail(ctx context.Context, tx *db.Tx, c customer.Custome
 		CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o, Outcome: outcome, Detail: map[string]string{"changed": "email"}})
 }
 
+// CancelEmail ends a change of address that waits, by the hand of who is signed in: the present address stays, and the link sent to
+// the other is worth nothing. A change that does not wait any more is no error.
+func (s *Service) CancelEmail(ctx context.Context, owner customer.Customer, id db.ID, o audit.Origin) error {
+	return s.DB.Write(ctx, func(tx *db.Tx) error {
+		e, err := customer.FindEmailChangeByID(ctx, tx, id)
+		if fault.Is(err, fault.NotFound) || err == nil && e.Customer.ID != owner.ID {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if done, err := customer.CancelEmailChange(ctx, tx, id); err != nil || !done {
+			return err
+		}
+		return s.recordEmail(ctx, tx, owner, "cancelled", o)
+	})
+}
+
 // emailPurpose is what the secret of the link to a new address is derived for.
 const emailPurpose = "email-change-link"
 
@@ -194,7 +212,7 @@ func (s *Service) composeEmailChange(ctx context.Context, letter mail.Letter) (m
 		return err
 	})
 	if fault.Is(err, fault.NotFound) {
-		return mail.Content{}, mail.NotNeeded("the change was made, or another was asked for")
+		return mail.Content{}, mail.NotNeeded("the change was made or cancelled, or another was asked for")
 	}
 	if err != nil {
 		return mail.Content{}, err

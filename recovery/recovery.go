@@ -199,16 +199,20 @@ func (s *Service) NextAllowed(ctx context.Context, c customer.Customer) (at time
 	if err != nil {
 		return time.Time{}, err
 	}
+	err = s.DB.Read(ctx, func(tx *db.Tx) error {
+		at, err = nextAllowed(ctx, tx, snap, c)
+		return err
+	})
+	return at, err
+}
+
+func nextAllowed(ctx context.Context, tx *db.Tx, snap *shop.Snapshot, c customer.Customer) (time.Time, error) {
 	v, err := viewOf(snap, c)
 	if err != nil {
 		return time.Time{}, err
 	}
-	err = s.DB.Read(ctx, func(tx *db.Tx) error {
-		verdict, err := limit.Peek(ctx, tx, letterRule(v), addressSubject(v, c.Address()))
-		at = verdict.NextAt
-		return err
-	})
-	return at, err
+	verdict, err := limit.Peek(ctx, tx, letterRule(v), addressSubject(v, c.Address()))
+	return verdict.NextAt, err
 }
 
 // viewOf is the store view that speaks to a customer.

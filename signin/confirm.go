@@ -67,13 +67,26 @@ func unproven() error {
 
 // mustBeProven refuses a session that has not shown a moment ago who sits there. Errors: fault Forbidden.
 func mustBeProven(ctx context.Context, tx *db.Tx, who Signed) error {
+	return provenAfter(ctx, tx, who, time.Time{})
+}
+
+// MustBeProvenAgain is for what cannot be taken back: signing in was not enough, also a moment ago. Errors: fault Forbidden.
+func MustBeProvenAgain(ctx context.Context, tx *db.Tx, who Signed) error {
+	return provenAfter(ctx, tx, who, who.Session.CreatedAt)
+}
+
+func provenAfter(ctx context.Context, tx *db.Tx, who Signed, least time.Time) error {
 	now, err := tx.Now(ctx)
 	if err != nil {
 		return err
 	}
+	since := now.Add(-ProofLife)
+	if least.After(since) {
+		since = least
+	}
 	var one int
 	err = tx.Row(ctx, "SELECT 1 FROM sessions WHERE "+freshly+"(password_proven_at > $2 OR passkey_proven_at > $2)",
-		who.Session.ID, db.Micro(now.Add(-ProofLife))).Scan(&one)
+		who.Session.ID, db.Micro(since)).Scan(&one)
 	if db.IsNoRows(err) {
 		return unproven()
 	}

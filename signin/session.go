@@ -44,6 +44,7 @@ type Signed struct {
 	Customer  customer.Customer
 	Session   Session
 	Proven    bool // they showed a password or a passkey in this session within ProofLife
+	Again     bool // and once more after signing in
 	ByPasskey bool // a passkey
 }
 
@@ -160,8 +161,13 @@ func (s *Service) Check(ctx context.Context, v *shop.View, cookie secret.Text) (
 		}
 		who.Session.Current = true
 		since := now.Add(-ProofLife)
-		who.ByPasskey = who.Session.passkeyProven.After(since)
-		who.Proven = who.ByPasskey || who.Session.passwordProven.After(since)
+		last := who.Session.passkeyProven
+		who.ByPasskey = last.After(since)
+		if last.Before(who.Session.passwordProven) {
+			last = who.Session.passwordProven
+		}
+		who.Proven = last.After(since)
+		who.Again = who.Proven && last.After(who.Session.CreatedAt)
 		if now.Sub(who.Session.LastSeenAt) >= min(seenEvery, v.Duration(shop.SessionIdle)/4) {
 			touch = now
 		}

@@ -19,6 +19,8 @@ type accountPage struct {
 	PasswordSince, PasswordExact string
 	EditName, EditPassword       string
 	EditEmail                    string
+	Pending                      *pendingEmail
+	Data, Delete                 string
 	SessionsAction               string
 	Sessions                     []sessionLine
 	Others                       bool // there are sessions besides this one
@@ -26,6 +28,9 @@ type accountPage struct {
 	Apps                         []appLine
 	List                         *passkeySection
 }
+
+// pendingEmail is an address that waits to become the account's.
+type pendingEmail struct{ Said, Action, Change string }
 
 type sessionLine struct {
 	ID, Browser, Place             string
@@ -38,11 +43,15 @@ type sessionLine struct {
 func (c *call) accountPage() error {
 	who := c.signed.Customer
 	var sessions []signin.Session
+	var change customer.EmailChange
 	err := c.SignIn.DB.Read(c.r.Context(), func(tx *db.Tx) (err error) {
-		sessions, err = signin.List(c.r.Context(), tx, who.ID, c.signed.Session.ID)
+		if sessions, err = signin.List(c.r.Context(), tx, who.ID, c.signed.Session.ID); err != nil {
+			return err
+		}
+		change, err = customer.PendingEmailChange(c.r.Context(), tx, who.ID)
 		return err
 	})
-	if err != nil {
+	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
 	p := accountPage{
@@ -50,6 +59,11 @@ func (c *call) accountPage() error {
 		Name: who.Name(), Address: who.Email, PasswordSince: c.L.T("storefront.account.password_unchanged"),
 		EditName: c.view.Path(editPath) + "#your-name", EditPassword: c.view.Path(editPath), EditEmail: c.view.Path(editEmailPath),
 		SessionsAction: c.view.Path(sessionsPost), Others: len(sessions) > 1,
+		Data: c.view.Path(dataPath), Delete: c.view.Path(deletePath),
+	}
+	if !change.To.IsZero() {
+		p.Pending = &pendingEmail{Action: c.view.Path(cancelEmailPost), Change: change.ID.String(),
+			Said: c.L.T("storefront.pending.email", "Email", change.To.String(), "Date", c.when(change.ExpiresAt))}
 	}
 	p.Wide, p.SignOut = true, c.view.Path(signOutPath)
 	if at := who.PasswordChangedAt; !at.IsZero() {
@@ -150,7 +164,6 @@ func (c *call) editForms(firstname, lastname string) editPage {
 		}
 	}
 	p.Password = c.form(p.page, editPost, "storefront.edit.password_submit", append(fields, c.newPasswords("new_password", "confirm_new_password")...)...)
-	p.Password.Username = c.signed.Customer.Email
 	p.Name = c.form(p.page, editPost, "storefront.edit.name_submit",
 		c.text("firstname", "given-name", firstname), c.text("lastname", "family-name", lastname))
 	return p

@@ -18,7 +18,7 @@ const (
 )
 
 // afterSignIn are the pages that a visitor may have been on the way to. The form names one; no address is taken from it.
-var afterSignIn = map[string]string{"edit": editPath, "passkeys": passkeysPath, "addpasskey": addPasskeyPath}
+var afterSignIn = map[string]string{"edit": editPath, "passkeys": passkeysPath, "addpasskey": addPasskeyPath, "data": dataPath, "delete": deletePath}
 
 func (c *call) signInPage() error {
 	next := c.r.URL.Query().Get("next")

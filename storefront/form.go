@@ -16,6 +16,7 @@ type form struct {
 	Username string // for password managers, where a password is set for a known account
 	Show     string // the label of the switch that shows passwords
 	Title    string // a heading of its own, under a title that is about something else
+	Danger   bool   // what it does cannot be taken back
 	Hidden   []hidden
 	Fields   []field
 	Ticks    []tick
@@ -97,6 +98,9 @@ func (c *call) form(p page, action, submitKey string, fields ...field) form {
 		if one.Type == "password" {
 			passwords++
 		}
+	}
+	if passwords > 0 && c.signed.Customer.ID != 0 {
+		f.Username = c.signed.Customer.Email
 	}
 	switch {
 	case passwords == 1:

@@ -161,7 +161,7 @@ func (c *call) proofForm(next string) (page, error) {
 		p.Intro = append(p.Intro, c.L.T(key))
 	}
 	p.Form = c.form(p, proofPost, "storefront.proof.submit", c.password("current_password", "current_password", "current-password"))
-	p.Form.Username, p.Form.Hidden = c.signed.Customer.Email, []hidden{{"next", next}}
+	p.Form.Hidden = []hidden{{"next", next}}
 	p.Links = []link{{URL: c.view.Path(account), Text: c.L.T("storefront.edit.back")}}
 	ask, ok, err := c.SignIn.AskOwner(c.r.Context(), c.view, c.signed)
 	if err != nil || !ok {

@@ -52,7 +52,7 @@ func open(t *testing.T, d *db.DB) *street {
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s := &street{t: t, db: d, shop: &shop.Shop{DB: d}, key: key, hasher: secret.NewHasher(secret.Params{Memory: 64, Time: 1, Threads: 1}, 2)}
 	sessions := &signin.Service{DB: d, Shop: s.shop, Hasher: s.hasher, Key: key}
-	accounts := &customer.Service{DB: d, Shop: s.shop, Hasher: s.hasher, Key: key, Disowned: recovery.EndMaker}
+	accounts := &customer.Service{DB: d, Shop: s.shop, Hasher: s.hasher, Key: key, TokensEnded: token.QueueLogouts, Erased: recovery.Erase, Disowned: recovery.EndMaker}
 	links := &recovery.Service{DB: d, Shop: s.shop, Hasher: s.hasher, Key: key, SignIn: sessions, Customers: accounts}
 	s.letters = links.Composers()
 	maps.Copy(s.letters, accounts.Composers())
@@ -126,8 +126,8 @@ func (s *street) customer(email, password string) customer.Customer {
 	return made
 }
 
-// mailbox writes all letters that wait and returns the links of one kind, newest first. Letters to nobody have none.
-func (s *street) mailbox(kind string) []string {
+// written writes all letters of a kind that wait, newest first. Letters to nobody are none.
+func (s *street) written(kind string) (all []mail.Content) {
 	s.t.Helper()
 	var queued []mail.Letter
 	err := s.db.Read(s.t.Context(), func(tx *db.Tx) (err error) {
@@ -137,9 +137,19 @@ func (s *street) mailbox(kind string) []string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	var links []string
 	for _, letter := range queued {
-		if content, err := s.letters[kind](s.t.Context(), letter); err == nil && content.Button != nil {
+		if content, err := s.letters[kind](s.t.Context(), letter); err == nil {
+			all = append(all, content)
+		}
+	}
+	return all
+}
+
+// mailbox are the links of letters of one kind, newest first.
+func (s *street) mailbox(kind string) (links []string) {
+	s.t.Helper()
+	for _, content := range s.written(kind) {
+		if content.Button != nil {
 			links = append(links, content.Button.URL.Reveal())
 		}
 	}

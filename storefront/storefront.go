@@ -60,6 +60,11 @@ const (
 	editPost          = account + "/editpost"
 	editEmailPath     = account + "/editemail"
 	editEmailPost     = account + "/editemailpost"
+	cancelEmailPost   = account + "/cancelemailpost"
+	dataPath          = account + "/data"
+	dataPost          = account + "/datapost"
+	deletePath        = account + "/delete"
+	deletePost        = account + "/deletepost"
 	sessionsPost      = account + "/sessionspost"
 	assetPrefix       = account + "/assets/" // below the path that a store's proxy hands over anyway
 	changePasswordURL = "/.well-known/change-password"
@@ -152,6 +157,11 @@ var routes = []route{
 	{"POST", editPost, (*call).edit, true},
 	{"GET", editEmailPath, (*call).editEmailPage, true},
 	{"POST", editEmailPost, (*call).editEmail, true},
+	{"POST", cancelEmailPost, (*call).cancelEmail, true},
+	{"GET", dataPath, (*call).dataPage, true},
+	{"POST", dataPost, (*call).data, true},
+	{"GET", deletePath, (*call).deletePage, true},
+	{"POST", deletePost, (*call).deleteAccount, true},
 	{"POST", sessionsPost, (*call).endSessions, true},
 
 	{"GET", passkeyURLs, (*call).passkeyEndpoints, false},

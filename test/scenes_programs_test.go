@@ -86,7 +86,7 @@ var programConsoleScenes = []scene{
 
 // allStorefrontScenes and allConsoleScenes are every page.
 func allStorefrontScenes() []scene {
-	return slices.Concat(storefrontScenes, programStorefrontScenes, objectionScenes, protectionScenes)
+	return slices.Concat(storefrontScenes, accountScenes, programStorefrontScenes, objectionScenes, protectionScenes)
 }
 func allConsoleScenes() []scene {
 	return slices.Concat(consoleScenes, programConsoleScenes, incidentScenes, []scene{underAttackScene})

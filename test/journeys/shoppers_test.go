@@ -6,6 +6,7 @@ import (
 	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/customer"
+	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/recovery"
@@ -89,6 +90,24 @@ var shoppers = []journey{
 	{name: "ask for another address", keeps: counted, ready: func(s *stage) act {
 		return func() error { return s.Recovery.ChangeEmail(ctx, s.view, s.c, "camille@new.test", word(), home) }
 	}},
+	{name: "cancel another address", ready: func(s *stage) act {
+		s.newEmail()
+		waits := ok2(s, func() (e customer.EmailChange, err error) {
+			return e, s.DB.Read(ctx, func(tx *db.Tx) error {
+				e, err = customer.PendingEmailChange(ctx, tx, s.c.ID)
+				return err
+			})
+		})
+		return func() error { return s.Recovery.CancelEmail(ctx, s.c, waits.ID, home) }
+	}},
+	{name: "download the own data", ready: func(s *stage) act {
+		who, _ := s.signedIn()
+		s.clock.Advance(aWhile)
+		if err := s.SignIn.Confirm(ctx, s.view, who, word(), home); err != nil {
+			s.T.Fatal(err)
+		}
+		return func() error { _, err := s.Recovery.Download(ctx, who, home); return err }
+	}},
 	{name: "confirm another address", spends: newAddress, check: true, ready: func(s *stage) act {
 		link := s.newEmail()
 		return func() error { return s.Recovery.ConfirmEmail(ctx, s.view, link, home) }
@@ -133,7 +152,7 @@ var shoppers = []journey{
 		kept := ok2(s, func() (customer.PostalAddress, error) { return s.Customers.SaveAddress(ctx, s.c, a, home) })
 		return func() error { return s.Customers.DeleteAddress(ctx, s.c, kept.ID, home) }
 	}},
-	{name: "delete the own account", ready: func(s *stage) act { return func() error { return s.Customers.DeleteOwn(ctx, s.c) } }},
+	{name: "delete the own account", ready: func(s *stage) act { return func() error { return s.Customers.DeleteOwn(ctx, s.view, s.c, home, nil) } }},
 	{name: "sign in", keeps: counted, check: true, ready: func(s *stage) act {
 		return func() error { _, err := s.SignIn.SignIn(ctx, s.view, s.c.Email, word(), home); return err }
 	}},
