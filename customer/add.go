@@ -15,7 +15,7 @@ import (
 // Conflict when the website has the address already; secret.ErrBusy.
 func (s *Service) Add(ctx context.Context, v *shop.View, r Registration, by audit.Actor) (Customer, error) {
 	address, err := ParseAddress(r.Email)
-	if err := errors.Join(checkName(r.Firstname, r.Lastname), err); err != nil {
+	if err := errors.Join(r.checkSaid(), err); err != nil {
 		return Customer{}, err
 	}
 	n := New{WebsiteID: v.Website.ID, ViewID: v.ID, Address: address, Firstname: r.Firstname, Lastname: r.Lastname}

@@ -42,10 +42,12 @@ type PostalAddress struct {
 var countryCode = regexp.MustCompile(`^[A-Z]{2}$`)
 
 func (a PostalAddress) check() error {
-	errs := []error{checkName(a.Firstname, a.Lastname), checkCustom(a.Custom)}
+	errs := []error{checkCustom(a.Custom)}
+	for _, part := range nameParts(a.Prefix, a.Firstname, a.Middlename, a.Lastname, a.Suffix) {
+		errs = append(errs, part.check(""))
+	}
 	refuse := func(field, text string) { errs = append(errs, fault.Refuse(field, "malformed", text, nil)) }
-	for field, value := range map[string]string{"prefix": a.Prefix, "middlename": a.Middlename, "suffix": a.Suffix, "company": a.Company,
-		"city": a.City, "region": a.Region, "region_code": a.RegionCode, "postcode": a.Postcode, "telephone": a.Telephone, "fax": a.Fax, "vat_id": a.VatID} {
+	for field, value := range map[string]string{"company": a.Company, "city": a.City, "region": a.Region, "region_code": a.RegionCode, "postcode": a.Postcode, "telephone": a.Telephone, "fax": a.Fax, "vat_id": a.VatID} {
 		if utf8.RuneCountInString(value) > maxPostalText || !plainText(value) {
 			refuse(field, fmt.Sprintf("%s may have at most %d characters of plain text.", field, maxPostalText))
 		}

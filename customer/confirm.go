@@ -28,7 +28,7 @@ func (r Registration) checkSaid() error {
 			}
 		}
 	}
-	return errors.Join(c.check(), r.Said.checkBook(), numbered)
+	return errors.Join(c.check(Customer{}), r.Said.checkBook(), numbered)
 }
 
 // Validate tells everything that would be refused about a customer, without storing anything. Errors: fault Invalid,

@@ -143,7 +143,7 @@ func rowOf(snap *shop.Snapshot, rec record) (n New, err error) {
 	}
 	active, err := rec.yes("active", true)
 	n.Disabled = !active
-	return n, errors.Join(err, Customer{Firstname: n.Firstname, Lastname: n.Lastname, Profile: n.Profile}.check())
+	return n, errors.Join(err, Customer{Firstname: n.Firstname, Lastname: n.Lastname, Profile: n.Profile}.check(Customer{}))
 }
 
 // standing reads whether a customer may sign in, and whether the address is proven: two facts. Commerce keeps the key of a pending

@@ -143,6 +143,9 @@ func (s *Service) composeRegistration(ctx context.Context, letter mail.Letter) (
 		c.NotYou = l.T("letter.already_registered.ignore")
 		return c, nil
 	}
+	if err := s.AdmitStranger(ctx, v, letter); err != nil {
+		return mail.Content{}, err
+	}
 	c := Compose(v, "confirm", Stranger(r.address.String()))
 	c.Button = &mail.Button{Label: l.T("letter.confirm.button"), URL: linkTo(v, "/customer/account/confirm", s.Key.Again(registrationPurpose, id[:], r.digest))}
 	c.After = []string{l.T("letter.valid_until", "Date", l.Date(letter.ExpiresAt, v.Location()))}
@@ -170,6 +173,11 @@ func (s *Service) ComposeWelcome(ctx context.Context, letter mail.Letter) (mail.
 	}
 	if err != nil {
 		return mail.Content{}, err
+	}
+	if letter.Data[asked] != "" && !who.Proven() {
+		if err := s.AdmitStranger(ctx, v, letter); err != nil {
+			return mail.Content{}, err
+		}
 	}
 	l := v.Lang()
 	c := Compose(v, "welcome", who.Reader())

@@ -89,7 +89,7 @@ func (s *Service) update(ctx context.Context, id int64, ch Changes, allowed func
 		}
 		before := c
 		changed := ch.apply(&c)
-		if err := errors.Join(c.check(), ch.checkBook()); err != nil {
+		if err := errors.Join(c.check(before), ch.checkBook()); err != nil {
 			return err
 		}
 		if ch.touchesBook() {
@@ -163,17 +163,15 @@ func (ch Changes) apply(c *Customer) (changed []string) {
 
 var attributeCode = regexp.MustCompile(`^[a-z][a-z0-9_]{0,59}$`)
 
-// check judges what a customer says.
-func (c Customer) check() error {
-	errs := []error{checkName(c.Firstname, c.Lastname)}
-	for field, value := range map[string]string{"prefix": c.Prefix, "middlename": c.Middlename, "suffix": c.Suffix, "taxvat": c.TaxVat} {
-		most := maxShort
-		if field == "middlename" {
-			most = MaxName
-		}
-		if utf8.RuneCountInString(value) > most || !plainText(value) || strings.ContainsAny(value, "<>{}") {
-			errs = append(errs, fault.Refuse(field, "malformed", fmt.Sprintf("%s may have at most %d characters of plain text.", field, most), nil))
-		}
+// check judges what a customer says, who was kept as was.
+func (c Customer) check(was Customer) error {
+	var errs []error
+	kept := was.nameParts()
+	for i, part := range c.nameParts() {
+		errs = append(errs, part.check(kept[i].text))
+	}
+	if utf8.RuneCountInString(c.TaxVat) > maxShort || !plainText(c.TaxVat) || strings.ContainsAny(c.TaxVat, "<>{}") {
+		errs = append(errs, fault.Refuse("taxvat", "malformed", fmt.Sprintf("taxvat may have at most %d characters of plain text.", maxShort), nil))
 	}
 	if c.Gender < 0 || c.Gender > 3 {
 		errs = append(errs, fault.Refuse("gender", "malformed", "gender is 1 (male), 2 (female) or 3 (not specified).", nil))

@@ -184,11 +184,13 @@ func (s *Service) begin(ctx context.Context, tx *db.Tx, v *shop.View, c Customer
 	if err != nil {
 		return Customer{}, err
 	}
-	if _, err := mail.Enqueue(ctx, tx, mail.Note{Kind: WelcomeLetter, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID}); err != nil {
-		return Customer{}, err
-	}
+	letter := mail.Note{Kind: WelcomeLetter, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID}
 	if by.Kind == "" {
 		by = audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()}
+		letter.Data = map[string]string{asked: "visitor"}
+	}
+	if _, err := mail.Enqueue(ctx, tx, letter); err != nil {
+		return Customer{}, err
 	}
 	return c, audit.Record(ctx, tx, audit.Entry{Action: action, Actor: by,
 		CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o})

@@ -217,6 +217,9 @@ func (s *Service) composeEmailChange(ctx context.Context, letter mail.Letter) (m
 	if err != nil {
 		return mail.Content{}, err
 	}
+	if err := s.Customers.AdmitStranger(ctx, v, letter); err != nil {
+		return mail.Content{}, err
+	}
 	l := v.Lang()
 	content := customer.Compose(v, EmailChangeLetter, customer.Stranger(e.To.String()))
 	content.Button = &mail.Button{Label: l.T("letter.email_change.button"),

@@ -26,6 +26,7 @@ const (
 	RequireConfirmation      = "customer/create_account/confirm"              // C
 	RegistrationAnswer       = "customer/create_account/answer"
 	RegistrationAnswerAPI    = "customer/create_account/api_answer"
+	MaxEmailsToStrangers     = "customer/create_account/max_emails_to_unproven"
 	RegistrationLinkPeriod   = "customer/create_account/confirmation_link_expiration_period"
 	MaxSignInFailuresClient  = "customer/signin/max_failures_per_client"
 	SignInByLetter           = "customer/signin_by_letter/enabled"
@@ -256,6 +257,12 @@ var accountSettings = []Setting{
 		Section: customerConfiguration, Group: createAccountOptions,
 		Type: Choice, Default: RegistrationImmediate, Scopes: untilWebsites,
 		Options: []Option{{RegistrationNeutral, "Neutral, finished by letter"}, {RegistrationImmediate, "Immediate"}},
+	},
+	{
+		Path: MaxEmailsToStrangers, Label: "Max Emails to Unproven Addresses",
+		Help:    "Limit the number of emails per hour, of the whole website, that visitors can have sent to addresses that nobody has proven: to finish or announce a new account, to confirm a new address. Pages answer as ever beyond it; the email says in its history why it was not sent. Use 0 for no limit.",
+		Section: customerConfiguration, Group: createAccountOptions,
+		Type: Number, Default: "1000", Scopes: untilWebsites, Min: 0, Max: 10_000,
 	},
 	{
 		Path: RegistrationLinkPeriod, Label: "Confirmation Link Expiration Period",

@@ -32,7 +32,7 @@ const (
 	MaxBody   = 64 << 10 // bytes of any body, of API documents too
 	MaxForm   = 16 << 10 // bytes of a form's body
 	MaxField  = 4 << 10  // bytes of one form field; the rules of the field itself are stricter
-	MaxFields = 64       // fields of one form
+	MaxFields = 128      // fields of one form; the configuration has one a setting
 )
 
 // Time-outs of one connection. net/http has none by default, so that one slow client could hold a connection for ever.
