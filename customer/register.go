@@ -34,6 +34,7 @@ type Registration struct {
 	WithoutPassword            bool   // an empty password is accepted: the owner chooses one by letter
 	Proven                     bool   // by the store's hand only: it knows whose the address is
 	Said                       Changes
+	Browser                    secret.Text // what this browser is known by already; empty: it gets a secret
 }
 
 // Receipt is the answer to a registration. In the neutral way it is the same for everyone.
@@ -69,7 +70,10 @@ func (s *Service) Register(ctx context.Context, v *shop.View, r Registration, o 
 	if r.Answer == "" {
 		r.Answer = v.Text(shop.RegistrationAnswer)
 	}
-	receipt := Receipt{Browser: secret.Random(), Advice: advice}
+	receipt := Receipt{Browser: r.Browser, Advice: advice}
+	if !secret.WellFormed(receipt.Browser) {
+		receipt.Browser = secret.Random()
+	}
 	var taken error
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
 		taken = nil

@@ -264,6 +264,31 @@ func TestARegistrationIsFinishedByLetter(t *testing.T) {
 	})
 }
 
+// Promise: a form that is sent twice, one after the other or at the same time, takes nothing away from the browser that sent it.
+func TestARegistrationSentTwiceIsTheFirstOnes(t *testing.T) {
+	for _, together := range []bool{false, true} {
+		dbtest.Each(t, func(t *testing.T, d *db.DB) {
+			s := open(t, d)
+			b := s.browser(lune)
+			b.get("/customer/account/create")
+			register(b, "lea@example.com")
+			if together { // the second was sent before the first was answered
+				delete(b.cookies, "__Host-rekey-registration-lune")
+			}
+			if a := register(b, "lea@example.com"); a.Code != 303 {
+				t.Fatalf("%d: %s", a.Code, a.words())
+			}
+			b.get(s.link("registration"))
+			if page := b.get("/customer/account/confirm"); page.Code != 200 || strings.Contains(page.Body, `type="password"`) {
+				t.Errorf("together %v: the browser that registered is asked for the password (%d)", together, page.Code)
+			}
+			if a := b.post("/customer/account/confirmpost"); a.Code != 303 || a.Location != accountPage {
+				t.Errorf("together %v: finishing answers %d: %s", together, a.Code, a.words())
+			}
+		})
+	}
+}
+
 // TestOnlyWhoRegisteredFinishes: somebody registers with another's address, and its owner follows the letter.
 func TestOnlyWhoRegisteredFinishes(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {

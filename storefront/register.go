@@ -53,7 +53,7 @@ func (c *call) create() error {
 	}
 	receipt, err := c.Customers.Register(c.r.Context(), c.view, customer.Registration{
 		Firstname: form.Get("firstname"), Lastname: form.Get("lastname"), Email: form.Get("email"),
-		Password: form.Secret("password"), Confirm: form.Secret("password_confirmation"),
+		Password: form.Secret("password"), Confirm: form.Secret("password_confirmation"), Browser: c.registers(),
 	}, c.origin())
 	if err != nil {
 		if faults, ok := mendable(err); ok {
@@ -69,6 +69,15 @@ func (c *call) create() error {
 		Key: "storefront.notice.registration_requested", More: "storefront.notice.registration_requested_more",
 		Args: map[string]string{"Email": form.Get("email")},
 	}, signInPath)
+}
+
+// registers is what this browser is known by while its registration waits. A form that is sent twice, by a password manager and by the
+// person, says the same twice, also while the first is under way: the letter that follows is the first one's.
+func (c *call) registers() secret.Text {
+	if known := c.jar.Get(c.r, registrationCookie); secret.WellFormed(known) {
+		return known
+	}
+	return c.Customers.Key.Derive("registration-browser", []byte(web.FormKey(c.w, c.r, c.jar.Secure)))
 }
 
 // welcome signs a customer in whose account was made in this very request.
