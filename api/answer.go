@@ -66,6 +66,7 @@ var texts = map[string]words{
 	// The token or the password was not right. Commerce answers 401 to an address that is not confirmed as well.
 	"admin.incorrect":        {status: 401, message: "The account sign-in was incorrect or your account is disabled temporarily. Please wait and try again later."},
 	"signin.incorrect":       {status: 401, message: "The account sign-in was incorrect or your account is disabled temporarily. Please wait and try again later."},
+	"signin.locked":          {status: 401, message: "The account sign-in was incorrect or your account is disabled temporarily. Please wait and try again later."},
 	"signin.unconfirmed":     {status: 401, message: "This account isn't confirmed. Verify and try again."},
 	"password.current_wrong": {status: 401, message: "The password doesn't match this account. Verify the password and try again."},
 	keyScope:                 {status: 403},

@@ -37,6 +37,7 @@ type graphWords struct{ category, message string } // "": by the kind of the fau
 var graphTexts = map[string]graphWords{
 	"token.dead":             {ofAuthorization, "The current customer isn't authorized."},
 	"signin.incorrect":       {category: ofAuthentication},
+	"signin.locked":          {category: ofAuthentication},
 	"signin.unconfirmed":     {category: ofAuthentication},
 	"password.current_wrong": {ofAuthentication, "Invalid login or password."},
 }

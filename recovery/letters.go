@@ -144,8 +144,7 @@ func (s *Service) addressed(ctx context.Context, letter mail.Letter) (*shop.View
 }
 
 // composeChanged tells the owner that the password was changed: what, when, roughly from where, and what to do if it was
-// somebody else. It carries no link that signs in or resets by itself, only the way to the page where one asks, and the one where
-// one objects.
+// somebody else. It carries no link that signs in or resets by itself, only the button that leads to the page where one objects.
 func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.Content, error) {
 	v, err := s.view(ctx, letter)
 	if err != nil {
@@ -184,12 +183,12 @@ func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},
 		{Label: l.T("letter.fact.how"), Value: l.T("letter.password_changed." + how)},
 	}, mail.Whence(l, letter.Data)...)
-	content.Button = &mail.Button{Label: l.T("letter.password_changed.button"), URL: secret.NewText(v.Link("/customer/account/forgotpassword", nil))}
 	contact := v.SupportEmail
 	if contact == "" {
 		contact = v.SenderEmail
 	}
-	content.NotYou, content.Object = l.T("letter.password_changed.not_you", "Email", contact), object
+	content.Paragraphs = append(content.Paragraphs, l.T("letter.password_changed.not_you", "Email", contact))
+	content.Button = object // the one thing that somebody may have to do now
 	return content, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/db/dbtest"
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
@@ -26,9 +27,13 @@ func wasntMe(t *testing.T, h *fixture.House, subject string) secret.Text {
 	t.Helper()
 	letters := h.Letters()
 	for i := len(letters) - 1; i >= 0; i-- {
-		if l := letters[i]; l.Object != nil && strings.Contains(l.Subject, subject) {
-			_, link, _ := strings.Cut(l.Object.URL.Reveal(), "/customer/account/notme?token=")
-			return secret.NewText(link)
+		for _, b := range []*mail.Button{letters[i].Object, letters[i].Button} {
+			if b == nil || !strings.Contains(letters[i].Subject, subject) {
+				continue
+			}
+			if _, link, found := strings.Cut(b.URL.Reveal(), "/customer/account/notme?token="); found {
+				return secret.NewText(link)
+			}
 		}
 	}
 	t.Fatalf("no letter “%s” carries “It wasn't me”", subject)

@@ -56,6 +56,16 @@ func clientRule(v *shop.View) limit.Rule {
 	return limit.Rule{Name: "sign-in", Max: v.Int(shop.MaxSignInFailuresClient), Window: time.Hour}
 }
 
+// refused is what everybody reads whose password is wrong. Only where the address is paused by now it tells to wait: unknown ones are
+// paused alike, so that this says nothing of whose it is.
+func refused(attempt limit.Attempt) error {
+	if attempt.Locked || attempt.JustLocked {
+		return fault.New(fault.Unauthenticated, "signin.locked",
+			"The account sign-in was incorrect or your account is disabled temporarily. Please wait and try again later.")
+	}
+	return incorrect()
+}
+
 // Prove checks a password. Errors: fault Unauthenticated, one for all reasons; fault Limited by client address;
 // secret.ErrBusy. After the right password only: fault Forbidden for an account whose address is not confirmed.
 func (s *Service) Prove(ctx context.Context, v *shop.View, email string, password secret.Text, o audit.Origin) (Proof, error) {
@@ -100,7 +110,7 @@ func (s *Service) Prove(ctx context.Context, v *shop.View, email string, passwor
 		if err := s.failed(ctx, v, address, attempt, o); err != nil {
 			return Proof{}, err
 		}
-		return Proof{}, incorrect()
+		return Proof{}, refused(attempt)
 	}
 	if !c.Confirmed() {
 		return Proof{}, fault.New(fault.Forbidden, "signin.unconfirmed", "This account isn't confirmed. Verify and try again.")

@@ -8,6 +8,7 @@ import (
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/db/dbtest"
 	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/recovery"
 )
 
 const (
@@ -27,7 +28,11 @@ func (s *street) notMe(kind string) string {
 		s.t.Fatal(err)
 	}
 	for _, letter := range queued {
-		if content, err := s.letters[kind](s.t.Context(), letter); err == nil && content.Object != nil {
+		content, err := s.letters[kind](s.t.Context(), letter)
+		if err == nil && kind == recovery.ChangedLetter && content.Button != nil {
+			return content.Button.URL.Reveal()
+		}
+		if err == nil && content.Object != nil {
 			return content.Object.URL.Reveal()
 		}
 	}

@@ -139,7 +139,7 @@ func TestFormsKeepWhatWasTyped(t *testing.T) {
 			t.Error("the page echoes a password")
 		}
 		a = b.post("/customer/account/loginpost", "login[username]", "someone@example.com", "login[password]", "s3cret")
-		a.says(t, `value="someone@example.com"`, "The account sign-in was incorrect")
+		a.says(t, `value="someone@example.com"`, "The email address or the password is incorrect.")
 		if a.Code != http.StatusUnprocessableEntity || strings.Contains(a.Body, "s3cret") {
 			t.Errorf("%d, or the page echoes a password", a.Code)
 		}
@@ -267,7 +267,7 @@ func TestEverySentenceExists(t *testing.T) {
 	}
 	for _, word := range []string{ // what web, customer, signin and recovery refuse with
 		"csrf", "not_found", "method", "malformed", "too_large", "busy", "unavailable", "internal", "unknown_host", "field.too_long",
-		"signin.incorrect", "signin.required", "signin.unconfirmed", "link.expired", "limit.client", "account.exists", "registration.password_wrong",
+		"signin.incorrect", "signin.locked", "signin.required", "signin.unconfirmed", "link.expired", "limit.client", "account.exists", "registration.password_wrong",
 		"email.required", "email.malformed", "email.too_long", "name.required", "name.too_long", "name.invalid",
 		"password.required", "password.too_long", "password.whitespace", "password.is_email", "password.common", "password.mismatch",
 		"password.current_wrong", "password.invalid_text", "password.too_short", "password.classes",

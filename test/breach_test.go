@@ -52,7 +52,7 @@ func TestBreachDayOverAStore(t *testing.T) {
 		elsewhere.fill("Email Address", shopper)
 		elsewhere.fill("Password", oldPassword)
 		elsewhere.press("Sign In")
-		elsewhere.see("The account sign-in was incorrect")
+		elsewhere.see("The email address or the password is incorrect.")
 		elsewhere.visit(letter.link())
 		elsewhere.fill("New Password", newPassword)
 		elsewhere.fill("Confirm New Password", newPassword)

@@ -58,8 +58,8 @@ func TestEventsHoldNoSecretAndNoAddress(t *testing.T) {
 			Confirm: secret.NewText("second-secret-8")}, fixture.Origin)
 		must(err)
 		for _, l := range h.Letters() { // the notice of the new password
-			if l.Object != nil && strings.Contains(l.Subject, "has been changed") {
-				_, object, _ := strings.Cut(l.Object.URL.Reveal(), "token=")
+			if l.Button != nil && strings.Contains(l.Subject, "has been changed") {
+				_, object, _ := strings.Cut(l.Button.URL.Reveal(), "token=")
 				_, err = h.Recovery.Object(ctx, v, secret.NewText(object), recovery.Pressed{}, fixture.Origin)
 				must(err)
 			}
