@@ -31,6 +31,24 @@ func (s *Service) AskConfirmation(ctx context.Context, v *shop.View, email strin
 	})
 }
 
+// ComposeWaiting writes the letter of the registration that waits under the address for which a letter was asked: who has lost that one, or
+// forgotten what they had begun, asks for a new password. Errors: fault NotFound where none waits.
+func (s *Service) ComposeWaiting(ctx context.Context, v *shop.View, letter mail.Letter) (mail.Content, error) {
+	a, err := ParseAddress(letter.Data["address"])
+	if err != nil {
+		return mail.Content{}, err
+	}
+	err = s.DB.Read(ctx, func(tx *db.Tx) error {
+		waiting, err := waitingLetter(ctx, tx, v, a)
+		letter.Data, letter.ExpiresAt = waiting.Data, waiting.ExpiresAt
+		return err
+	})
+	if err != nil {
+		return mail.Content{}, err
+	}
+	return s.composeRegistration(ctx, letter)
+}
+
 // composeAgain writes the letter of AskConfirmation: the one that its registration had, or to an account whose address is
 // not proven the one by which its owner chooses a password. For everybody else it is not needed.
 func (s *Service) composeAgain(ctx context.Context, v *shop.View, letter mail.Letter) (mail.Content, error) {

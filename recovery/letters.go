@@ -2,6 +2,7 @@ package recovery
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"strconv"
 	"time"
@@ -18,8 +19,8 @@ import (
 
 // Composers returns who writes this package's letters.
 func (s *Service) Composers() map[string]mail.Composer {
-	return map[string]mail.Composer{customer.WelcomeLetter: s.composeWelcome, ForgotLetter: s.composeReset, StoreLetter: s.composeReset, RequiredLetter: s.composeReset,
-		SecureLetter: s.composeReset, ReportLetter: s.composeReport, SignInLetter: s.composeSignIn, SignedOutLetter: s.composeSignedOut, ChangedLetter: s.composeChanged,
+	return map[string]mail.Composer{customer.WelcomeLetter: s.composeWelcome, ForgotLetter: s.orWaiting(s.composeReset), StoreLetter: s.composeReset, RequiredLetter: s.composeReset,
+		SecureLetter: s.composeReset, ReportLetter: s.composeReport, SignInLetter: s.orWaiting(s.composeSignIn), SignedOutLetter: s.composeSignedOut, ChangedLetter: s.composeChanged,
 		token.RevokedLetter:       s.composeRevoked,
 		signin.PasskeyAddedLetter: s.composePasskey, signin.PasskeyRemovedLetter: s.composePasskey, signin.PasskeyTakenLetter: s.composePasskey,
 		EmailChangeLetter: s.composeEmailChange, EmailNoticeLetter: s.composeEmailNotice, EmailChangedNote: s.composeEmailNotice}
@@ -91,6 +92,27 @@ func refuseHeld(ctx context.Context, tx *db.Tx, letter mail.Letter, c customer.C
 	return err
 }
 
+var errNobody = mail.NotNeeded("no customer of this website has the address")
+
+// orWaiting answers whoever asks for a way into an account that is not finished with the letter that finishes it. It is the worker that
+// finds out: whoever asks reads what everybody reads.
+func (s *Service) orWaiting(compose mail.Composer) mail.Composer {
+	return func(ctx context.Context, letter mail.Letter) (mail.Content, error) {
+		content, err := compose(ctx, letter)
+		if !errors.Is(err, errNobody) {
+			return content, err
+		}
+		v, err := s.addressed(ctx, letter)
+		if err == nil {
+			content, err = s.Customers.ComposeWaiting(ctx, v, letter)
+		}
+		if fault.Is(err, fault.NotFound) {
+			err = errNobody
+		}
+		return content, err
+	}
+}
+
 // addressee is addressee in a transaction of its own, for letters that need nothing else.
 func (s *Service) addressee(ctx context.Context, letter mail.Letter) (c customer.Customer, err error) {
 	err = s.DB.Read(ctx, func(tx *db.Tx) error {
@@ -115,7 +137,7 @@ func addressee(ctx context.Context, tx *db.Tx, letter mail.Letter) (customer.Cus
 	}
 	switch {
 	case fault.Is(err, fault.NotFound):
-		return c, mail.NotNeeded("no customer of this website has the address")
+		return c, errNobody
 	case err == nil && !c.Active:
 		return c, mail.NotNeeded("the account is disabled")
 	}

@@ -329,3 +329,40 @@ func TestAProofIsRecorded(t *testing.T) {
 		})
 	})
 }
+
+// Promise: between registering and confirming there is a way on: who asks for a new password, or for a code, gets the letter that finishes
+// the account again, and who asks reads what everybody reads.
+func TestForgetfulRegistrantsGetTheirLetterAgain(t *testing.T) {
+	dbtest.EachAt(t, func(t *testing.T, d *db.DB, clock *dbtest.Clock) {
+		h := offering(t, d)
+		v, pw := h.View("lune_en"), secret.NewText("third-secret-8")
+		r, err := h.Customers.Register(ctx, v, customer.Registration{Firstname: "Inès", Lastname: "Laurent", Email: "ines@lune.test", Password: pw, Confirm: pw}, fixture.Origin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		link, before := registrationLink(t, h), len(h.Letters())
+		ask(t, h, "Ines@lune.test")
+		askToSignIn(t, h, secret.Random(), "ines@lune.test")
+		ask(t, h, "nobody@lune.test")
+		if got := h.Letters(); len(got) != before+2 || got[before].To.Email != "ines@lune.test" || got[before+1].To.Email != "ines@lune.test" {
+			t.Fatalf("%d letters:\n%s", len(got), subjects(h))
+		}
+		if again := registrationLink(t, h); again.Reveal() != link.Reveal() {
+			t.Error("the letter has another link")
+		}
+		if _, err := h.Customers.FinishRegistration(ctx, v, link, r.Browser, secret.Text{}, fixture.Origin); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(25 * 60 * 60e9)
+		ask(t, h, "late@lune.test")
+		if _, err := h.Customers.Register(ctx, v, customer.Registration{Firstname: "L", Lastname: "L", Email: "late@lune.test", Password: pw, Confirm: pw}, fixture.Origin); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(25 * 60 * 60e9)
+		before = len(h.Letters())
+		ask(t, h, "late@lune.test")
+		if got := len(h.Letters()); got != before {
+			t.Errorf("a registration that has expired still gets letters: %d after %d", got, before)
+		}
+	})
+}

@@ -296,7 +296,7 @@ func TestOnlyWhoRegisteredFinishes(t *testing.T) {
 		register(s.browser(lune), "lea@example.com")
 		owner := s.browser(lune)
 		owner.get(s.link("registration"))
-		owner.get("/customer/account/confirm").says(t, `type="password"`, "enter the password that you chose")
+		owner.get("/customer/account/confirm").says(t, `type="password"`, "enter the password that you chose", "create the account again")
 		wrong := owner.post("/customer/account/confirmpost", "password", "guess")
 		if wrong.Code != 422 {
 			t.Errorf("a wrong password answers %d", wrong.Code)

@@ -121,6 +121,7 @@ func (c *call) confirmForm(link secret.Text) (page, error) {
 	if pending.NeedsPassword {
 		key = "storefront.confirm.password"
 		fields = []field{c.password("password", "password", "current-password")}
+		p.Links = []link{{URL: c.view.Path(createPath), Text: c.L.T("storefront.confirm.forgot")}}
 	}
 	p.Intro = []string{c.L.T(key, "Name", pending.Firstname, "Email", pending.Email)}
 	p.Form = c.form(p, confirmPost, "storefront.confirm.submit", fields...)
