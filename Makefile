@@ -3,7 +3,7 @@
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test torture failover mixed check race fuzz bench docs screenshots clean
+.PHONY: help run build test torture failover mixed check race fuzz bench breach import docs screenshots clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench: ## durable commits and sign-ins per second, beside the raw disk and the r
 
 breach: ## press for a million customers on both engines, and measure what others wait for meanwhile; takes long
 	@REKEY_BREACH_CUSTOMERS=1000000 go run ./test/withpostgres go test ./incident -run TestABreachDayOfACrowd -count=1 -v -timeout 4h
+
+import: ## import 40,000 customers beside a running server on both engines, and measure what signing in takes meanwhile
+	@REKEY_IMPORT_ROWS=40000 go run ./test/withpostgres go test ./test -run TestAnImportLeavesShoppersTheirTurn -count=1 -v -timeout 1h
 
 docs: ## docs/configuration.md and docs/licences.md, from what they describe
 	@REKEY_WRITE_DOCS=1 go test -run "TestConfigurationPageIsCurrent|TestLicencesAreListedAndPermitted" -count=1 . ./shop

@@ -245,6 +245,7 @@ func TestNoTestSleeps(t *testing.T) {
 // is for db.Tx.Now alone: the clocks of nodes differ.
 var ownClocks = map[string]string{
 	"db/tx.go":                    "it is the database's clock where the database is a file",
+	"db/group.go":                 "how long a transaction held the database",
 	"web/web.go":                  "how long ago things were, on pages",
 	"web/stack.go":                "how long a request took",
 	"fair/gate.go":                "how long somebody waited",

@@ -143,7 +143,7 @@ type Entry struct {
 	Address    string // as stored: the client's address, for the customer's own data only; pages show Place
 	Place      string // as stored: Origin.Place()
 	Browser    string // as stored: Origin.Browser()
-	Outcome    string // "" when it simply happened, else one word: refused, limited
+	Outcome    string // "" when it simply happened, else one word: refused, limited, begun
 	Detail     map[string]string
 }
 

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	importBatch      = 500        // rows in one transaction
+	importBatch      = 25         // rows of one transaction: a server that shares the file writes in between
 	maxImportMessage = 100        // refused rows that a report names; the rest is counted
 	maxID            = 4294967295 // Adobe Commerce's customer numbers are unsigned and of 32 bits; new ones need room after them
 	timeForm         = "2006-01-02 15:04:05"
@@ -80,10 +80,10 @@ func (s *Service) Import(ctx context.Context, r io.Reader, o ImportOptions, prog
 	for {
 		rec, err := in.next()
 		if errors.Is(err, io.EOF) {
-			return report, im.flush(ctx)
+			return report, im.end(ctx)
 		}
 		if err != nil {
-			return report, errors.Join(im.flush(context.WithoutCancel(ctx)), err)
+			return report, errors.Join(im.end(ctx), err)
 		}
 		report.Read++
 		n, err := rowOf(snap, rec)
@@ -262,6 +262,7 @@ type importing struct {
 	*Service
 	report *ImportReport
 	seen   *seen // of a dry run: what would be in the database by now
+	begun  bool  // something was stored
 	batch  []row
 }
 
@@ -291,11 +292,12 @@ func (n New) numberKey() string { return "#" + strconv.FormatInt(n.ID, 10) }
 
 var errKnown = errors.New("the website has the address already")
 
-// flush stores the batch in one transaction; a dry run only asks what would become of it.
+// flush stores the batch in one transaction, which is short enough not to be broken off; a dry run only asks what would become of it.
 func (im *importing) flush(ctx context.Context) error {
 	if len(im.batch) == 0 {
 		return nil
 	}
+	ctx = context.WithoutCancel(ctx)
 	run := im.DB.Write
 	if im.seen != nil {
 		run = im.DB.Read
@@ -323,17 +325,32 @@ func (im *importing) flush(ctx context.Context) error {
 		if im.seen != nil {
 			return nil
 		}
-		if err := tx.Advance(ctx, "customers"); err != nil {
+		if err := tx.Advance(ctx, "customers"); err != nil || im.begun {
 			return err
 		}
-		return audit.Record(ctx, tx, audit.Entry{Action: audit.CustomersImported, Actor: audit.Actor{Kind: audit.Command, Name: "command line"},
-			Detail: map[string]string{"created": strconv.Itoa(after.Created - im.report.Created), "known": strconv.Itoa(after.Known - im.report.Known)}})
+		return told(ctx, tx, "begun", nil)
 	})
 	if err != nil {
 		return err
 	}
-	*im.report, im.batch = after, im.batch[:0]
+	*im.report, im.batch, im.begun = after, im.batch[:0], true
 	return nil
+}
+
+// end stores the rest, and says in the audit what all of it came to. An import that was killed has begun there and not ended.
+func (im *importing) end(ctx context.Context) error {
+	if err := im.flush(ctx); err != nil || im.seen != nil || !im.begun {
+		return err
+	}
+	return im.DB.Write(context.WithoutCancel(ctx), func(tx *db.Tx) error {
+		return told(ctx, tx, "", map[string]string{"created": strconv.Itoa(im.report.Created), "known": strconv.Itoa(im.report.Known),
+			"refused": strconv.Itoa(im.report.Refused)})
+	})
+}
+
+func told(ctx context.Context, tx *db.Tx, outcome string, detail map[string]string) error {
+	return audit.Record(ctx, tx, audit.Entry{Action: audit.CustomersImported, Actor: audit.Actor{Kind: audit.Command, Name: "command line"},
+		Outcome: outcome, Detail: detail})
 }
 
 // one makes a customer, or would. Errors: errKnown; fault Conflict when its number is taken.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/db/dbtest"
@@ -179,6 +180,49 @@ func TestAnImportOfAFileWithoutEndStops(t *testing.T) {
 		r, err := h.Customers.Import(ctx, rows, customer.ImportOptions{}, nil)
 		if !errors.Is(err, context.Canceled) || r.Read < 1000 || r.Read > 1500 || r.Created+r.Known != r.Read {
 			t.Errorf("%+v %v", r, err)
+		}
+	})
+}
+
+// Promise: an import holds the database for few rows at a time, so that shoppers of a running server write in between, and stands in the
+// audit as one act however large it is: when it began, and what it came to.
+func TestAnImportHoldsTheDatabaseForFewRows(t *testing.T) {
+	const most, all = 25, 130
+	dbtest.EachEngine(t, func(t *testing.T, engine string) {
+		url := dbtest.URL(t, engine)
+		inOne, largest := 0, 0
+		watched, err := db.Open(t.Context(), url, db.Options{NoMigrate: true, Before: func(query string, _ []any) error {
+			switch {
+			case strings.HasPrefix(query, "INSERT INTO customers"):
+				inOne++
+				largest = max(largest, inOne)
+			case query == "COMMIT":
+				inOne = 0
+			}
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { watched.Close() })
+		h := fixture.Furnish(t, watched)
+		file := "email,website,firstname,lastname\nnobody,lune,N,N\n"
+		for i := range all {
+			file += fmt.Sprintf("row%d@shop.test,lune,R,X\n", i)
+		}
+		if got := imports(t, h, file); got.Created != all || largest > most || largest == 0 {
+			t.Errorf("%d rows in one transaction, at most %d may be; %+v", largest, most, got)
+		}
+		var told []string
+		h.Read(func(ctx context.Context, tx *db.Tx) error {
+			entries, _, err := audit.List(ctx, tx, audit.Query{Action: audit.CustomersImported, Limit: 10})
+			for _, e := range entries {
+				told = append(told, fmt.Sprint(e.Outcome, e.Detail))
+			}
+			return err
+		})
+		if want := []string{fmt.Sprint(map[string]string{"created": "130", "known": "0", "refused": "1"}), "begunmap[]"}; cmp.Diff(want, told) != "" {
+			t.Errorf("the audit tells %q", told)
 		}
 	})
 }

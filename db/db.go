@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rekeyhq/rekey/fair"
@@ -56,10 +57,11 @@ type DB struct {
 	read   *sql.DB
 	clock  func() time.Time
 	before func(query string, args []any) error
-	path   string     // of the SQLite file, else ""
-	group  *group     // SQLite's writer, else nil
-	guests *fair.Gate // connections that visitors of websites may hold
-	staff  *fair.Gate // connections that administrators may hold
+	path   string      // of the SQLite file, else ""
+	group  *group      // SQLite's writer, else nil
+	serves atomic.Bool // this process is the server of the SQLite file
+	guests *fair.Gate  // connections that visitors of websites may hold
+	staff  *fair.Gate  // connections that administrators may hold
 
 	several bool // the address names more than one PostgreSQL server
 }

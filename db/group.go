@@ -6,11 +6,15 @@ import (
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Group commit: SQLite has one writer, and a durable commit costs an fsync. While one commit is on its way to the disk
 // the next closures gather; the writer then runs them all in one transaction, each in its own savepoint, and answers
 // them after the commit. A lone writer waits for nobody.
+//
+// Between processes SQLite gives no turns: who waits looks again from time to time, and finds the database taken by whoever
+// never pauses. The command line therefore rests after each transaction as long as it held the database, while a server lives.
 
 const (
 	groupMax   = 64   // closures in one transaction: bounds how long the first waits for the last
@@ -30,6 +34,7 @@ type group struct {
 	db   *DB
 	jobs chan *job
 	quit chan struct{}
+	held time.Duration // by the newest transaction
 	once sync.Once
 	over sync.WaitGroup
 }
@@ -87,6 +92,7 @@ func (g *group) loop() {
 		select {
 		case j := <-g.jobs:
 			g.commit(g.gather(j))
+			g.yield()
 		case <-g.quit:
 			for { // those that were accepted before the end are still served
 				select {
@@ -97,6 +103,17 @@ func (g *group) loop() {
 				}
 			}
 		}
+	}
+}
+
+// yield leaves the database to the server of another process.
+func (g *group) yield() {
+	if g.held == 0 || !g.db.isGuest() {
+		return
+	}
+	select {
+	case <-time.After(g.held):
+	case <-g.quit:
 	}
 }
 
@@ -127,7 +144,7 @@ func (g *group) gather(first *job) []*job {
 }
 
 func (g *group) commit(batch []*job) {
-	if len(batch) == 0 {
+	if g.held = 0; len(batch) == 0 {
 		return
 	}
 	err := g.run(batch)
@@ -145,7 +162,11 @@ func (g *group) run(batch []*job) error {
 	if err != nil {
 		return g.db.name(err)
 	}
-	defer t.Rollback()
+	began := time.Now()
+	defer func() {
+		t.Rollback() // after a commit it does nothing
+		g.held = time.Since(began)
+	}()
 	kept := 0
 	for _, j := range batch {
 		if _, err := t.ExecContext(ctx, "SAVEPOINT one"); err != nil {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
+	"time"
 
 	_ "modernc.org/sqlite" // driver "sqlite"
 )
@@ -93,12 +94,40 @@ func (d *DB) ClaimServing() (release func(), alone bool, err error) {
 	if d.engine != sqliteEngine {
 		return func() {}, false, nil
 	}
-	f, err := lockFile(d.path+".serving", syscall.LOCK_EX|syscall.LOCK_NB)
-	if err != nil {
-		return nil, false, fmt.Errorf("another server is already running on %s", d.path)
+	for try := 1; ; try++ {
+		f, err := lockFile(d.serving(), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			d.serves.Store(true)
+			return func() { d.serves.Store(false); f.Close() }, true, nil
+		}
+		if try == claimTries {
+			return nil, false, fmt.Errorf("another server is already running on %s", d.path)
+		}
+		time.Sleep(claimPause)
 	}
-	return func() { f.Close() }, true, nil
 }
+
+// A command that looks whether somebody serves holds the lock for a moment, so a server tries more than once.
+const (
+	claimTries = 3
+	claimPause = 20 * time.Millisecond
+)
+
+// isGuest tells whether another process serves the database of this one.
+func (d *DB) isGuest() bool {
+	if d.serves.Load() {
+		return false
+	}
+	f, err := os.Open(d.serving()) // not made where nobody has served yet: it would be this user's
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
+}
+
+// serving names the file that the server holds while it lives.
+func (d *DB) serving() string { return d.path + ".serving" }
 
 // mayReadAndWrite is R_OK|W_OK of access(2).
 const mayReadAndWrite = 4 | 2

@@ -12,6 +12,8 @@ type Tx struct {
 	db  *DB
 	now time.Time
 
+	prepared map[string]*sql.Stmt // by text; nil for what was asked once
+
 	ends    time.Time       // no statement outlives this moment; zero: unbounded
 	asked   context.Context // of the last statement
 	bounded context.Context // asked, until ends
@@ -41,7 +43,16 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (affected int6
 	if err := t.db.ask(query, args); err != nil {
 		return 0, err
 	}
-	r, err := t.tx.ExecContext(t.statement(ctx), query, args...)
+	again, err := t.again(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	var r sql.Result
+	if again != nil {
+		r, err = again.ExecContext(t.statement(ctx), args...)
+	} else {
+		r, err = t.tx.ExecContext(t.statement(ctx), query, args...)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -53,6 +64,13 @@ func (t *Tx) Row(ctx context.Context, query string, args ...any) Scanner {
 	if err := t.db.ask(query, args); err != nil {
 		return failed{err}
 	}
+	again, err := t.again(ctx, query)
+	switch {
+	case err != nil:
+		return failed{err}
+	case again != nil:
+		return again.QueryRowContext(t.statement(ctx), args...)
+	}
 	return t.tx.QueryRowContext(t.statement(ctx), query, args...)
 }
 
@@ -62,6 +80,28 @@ func (t *Tx) Query(ctx context.Context, query string, args ...any) (*sql.Rows, e
 		return nil, err
 	}
 	return t.tx.QueryContext(t.statement(ctx), query, args...)
+}
+
+// again is a statement that was asked before in this transaction, nil the first time. SQLite would read its text each time, which
+// takes as long as running it; PostgreSQL's driver remembers by itself. It ends with the transaction.
+func (t *Tx) again(ctx context.Context, query string) (*sql.Stmt, error) {
+	if t.db.engine != sqliteEngine {
+		return nil, nil
+	}
+	s, asked := t.prepared[query]
+	if s != nil {
+		return s, nil
+	}
+	if !asked {
+		if t.prepared == nil {
+			t.prepared = map[string]*sql.Stmt{}
+		}
+		t.prepared[query] = nil
+		return nil, nil
+	}
+	s, err := t.tx.PrepareContext(t.statement(ctx), query)
+	t.prepared[query] = s
+	return s, err
 }
 
 // failed is a row that could not be asked for.

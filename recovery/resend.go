@@ -11,7 +11,7 @@ import (
 )
 
 // resendBatch is how many emails one transaction sends again.
-const resendBatch = 500
+const resendBatch = 100
 
 // Resend sends an email again that was refused or set aside, with the same link, or tries one now that waits. Errors: fault
 // Forbidden; NotFound; Conflict when its link has expired, or when it has arrived.
