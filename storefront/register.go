@@ -110,8 +110,8 @@ func (c *call) confirmPage() error {
 
 // confirmForm asks the browser that registered for one click, and any other for the password that was chosen: whoever can
 // read the mail must not finish what somebody else began.
-func (c *call) confirmForm(link secret.Text) (page, error) {
-	pending, err := c.Customers.PendingRegistration(c.r.Context(), c.view, link, c.jar.Get(c.r, registrationCookie))
+func (c *call) confirmForm(opened secret.Text) (page, error) {
+	pending, err := c.Customers.PendingRegistration(c.r.Context(), c.view, opened, c.jar.Get(c.r, registrationCookie))
 	if err != nil {
 		return page{}, err
 	}
@@ -125,7 +125,7 @@ func (c *call) confirmForm(link secret.Text) (page, error) {
 	}
 	p.Intro = []string{c.L.T(key, "Name", pending.Firstname, "Email", pending.Email)}
 	p.Form = c.form(p, confirmPost, "storefront.confirm.submit", fields...)
-	p.Form.ShownFor = c.opened(confirmationCookie).ShownFor(link)
+	p.Form.ShownFor = c.opened(confirmationCookie).ShownFor(opened)
 	if pending.NeedsPassword {
 		p.Form.Username = pending.Email
 	}
