@@ -34,7 +34,7 @@ var floors = [][]string{
 	{"admin"},                          // people who run the store
 	{"mail", "limit", "shop", "audit"}, // records
 	{"password"},                       // what a new password must keep to
-	{"db", "secret", "fault", "lang", "passkey"}, // ground
+	{"db", "secret", "fault", "lang", "passkey", "outbound"}, // ground
 	{"fair"}, // what the ground hands out, shared
 }
 
@@ -168,6 +168,27 @@ func TestClientsAreCountedAlike(t *testing.T) {
 		}
 		for _, found := range counts.FindAllString(f.text, -1) {
 			t.Errorf("%s: %s: a client is counted by TakeClient, DemandClient and RefundClient", f.path, found)
+		}
+	}
+}
+
+// callers are the files that connect to somewhere, and to where. What an administrator may name is for package outbound alone.
+var callers = map[string]string{
+	"outbound/outbound.go":     "to where administrators say",
+	"mail/connection.go":       "to the mail server that the operator names",
+	"db/hosts.go":              "to the database that the operator names",
+	"cmd/rekey/healthcheck.go": "to the operator's own server",
+	"cmd/rekey/audit.go":       "to the installation that the operator asks",
+}
+
+func TestOnlyOutboundCallsWhereAdministratorsSay(t *testing.T) {
+	calls := regexp.MustCompile(`\bhttp\.(?:Client\{|Transport\{|DefaultClient|Get\(|Post|Head\()|\bnet\.Dial|\btls\.Dial`)
+	for _, f := range source(t) {
+		if _, known := callers[f.path]; f.test || known || within(f.dir(), "test") || supports(f.dir()) {
+			continue
+		}
+		if found := calls.FindString(f.text); found != "" {
+			t.Errorf("%s connects to somewhere by itself (%s); addresses that administrators give are for package outbound", f.path, found)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/token"
 	"github.com/rekeyhq/rekey/web"
 )
@@ -111,7 +112,7 @@ func (c *call) createClient() error {
 func (c *call) newApp(v web.Values) token.NewClient {
 	return token.NewClient{Name: strings.TrimSpace(v.Get("name")), RedirectURIs: strings.Fields(v.Get("redirect_uris")),
 		LogoutURIs: strings.Fields(v.Get("logout_uris")), BackchannelURI: strings.TrimSpace(v.Get("backchannel_logout_uri")),
-		AllowHTTP: c.Shop.AllowHTTP}
+		Told: c.Shop.Outbound(c.snap, shop.WebhookPrivateAddresses)}
 }
 
 // showSecret shows what the app needs, this once.

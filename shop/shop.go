@@ -22,6 +22,7 @@ import (
 
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fair"
+	"github.com/rekeyhq/rekey/outbound"
 	"github.com/rekeyhq/rekey/secret/breached"
 )
 
@@ -71,6 +72,11 @@ func (s *Shop) Party(host, path string) int64 {
 		}
 	}
 	return fair.Strangers
+}
+
+// Outbound is where programs of the store may be told things, by the setting that allows the operator's own network.
+func (s *Shop) Outbound(stores *Snapshot, setting string) outbound.Rules {
+	return outbound.Rules{Plain: s.AllowHTTP, Inside: stores.Bool(setting), Setting: setting}
 }
 
 // StrictTransport is what an answer at an address says in Strict-Transport-Security, "" where the store leaves it to others. Like

@@ -15,6 +15,7 @@ import (
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/outbound"
 	"github.com/rekeyhq/rekey/secret"
 )
 
@@ -49,8 +50,8 @@ type NewClient struct {
 	Name                     string
 	RedirectURIs, LogoutURIs []string
 	Confidential             bool
-	BackchannelURI           string // may be empty
-	AllowHTTP                bool   // BackchannelURI may be plain http, for development
+	BackchannelURI           string         // may be empty
+	Told                     outbound.Rules // where BackchannelURI may lead
 }
 
 // CreateClient registers an app. The secret of a confidential one is returned once and kept as its SHA-256. Errors: fault
@@ -238,18 +239,13 @@ func checkURIs(field string, uris []string) error {
 }
 
 func (n NewClient) checkBackchannel() error {
-	if n.BackchannelURI != "" && !tellable(n.BackchannelURI, n.AllowHTTP) {
-		return fault.Refuse("backchannel_logout_uri", "oauth2.backchannel_invalid", strconv.Quote(n.BackchannelURI)+" cannot be told of sign-outs: "+
-			"it must be https://…, without a fragment, user name or white space; plain http is for development, with --dev.", nil)
+	if n.BackchannelURI == "" {
+		return nil
+	}
+	if err := n.Told.Check(n.BackchannelURI); err != nil {
+		return fault.Refuse("backchannel_logout_uri", "oauth2.backchannel_invalid", strconv.Quote(n.BackchannelURI)+" cannot be told of sign-outs: it "+err.Error()+".", nil)
 	}
 	return nil
-}
-
-// tellable judges an address that the store itself posts to. Which network it is in is looked at when it is connected to.
-func tellable(uri string, plain bool) bool {
-	u, err := url.Parse(uri)
-	return err == nil && len(uri) <= maxURI && u.Hostname() != "" && !strings.Contains(uri, "#") && u.User == nil &&
-		!strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r > '~' }) && (u.Scheme == "https" || u.Scheme == "http" && plain)
 }
 
 // registrable judges an address that answers may be sent to: https; http on this machine only (RFC 8252 §7.3); or a scheme

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/mail"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -14,11 +13,11 @@ import (
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/outbound"
 )
 
 const (
-	maxIntegrationName = 255  // characters, Commerce's column
-	maxIntegrationURL  = 2000 // bytes
+	maxIntegrationName = 255 // characters, Commerce's column
 )
 
 // Integration is a program that acts for the store, with the rights that an administrator granted it.
@@ -65,7 +64,7 @@ type NewIntegration struct {
 	Rights                                []admin.Right
 }
 
-func (n *NewIntegration) check(allowHTTP bool) error {
+func (n *NewIntegration) check(callback outbound.Rules) error {
 	var errs []error
 	refuse := func(field, text string) { errs = append(errs, fault.Refuse(field, "malformed", text, nil)) }
 	n.Name = strings.TrimSpace(n.Name)
@@ -75,11 +74,18 @@ func (n *NewIntegration) check(allowHTTP bool) error {
 	if a, err := mail.ParseAddress(n.Email); n.Email != "" && (err != nil || a.Address != n.Email) {
 		refuse("email", "The e-mail address of the integration is not valid.")
 	}
-	for _, one := range []struct{ field, label, value string }{
-		{"callback_url", "callback URL", n.CallbackURL}, {"identity_url", "identity link URL", n.IdentityURL},
+	identity := outbound.Rules{Plain: callback.Plain, Inside: true} // the administrator's browser goes there, not the store
+	for _, one := range []struct {
+		field, label, value string
+		rules               outbound.Rules
+	}{
+		{"callback_url", "callback URL", n.CallbackURL, callback}, {"identity_url", "identity link URL", n.IdentityURL, identity},
 	} {
-		if one.value != "" && !usable(one.value, allowHTTP) {
-			refuse(one.field, "The "+one.label+" must be absolute and begin with https://, without a user name and without a #.")
+		if one.value == "" {
+			continue
+		}
+		if err := one.rules.Check(one.value); err != nil {
+			refuse(one.field, "The "+one.label+" "+err.Error()+".")
 		}
 	}
 	known := Resources()
@@ -100,13 +106,6 @@ func resourceNames() string {
 		names = append(names, string(r.Right))
 	}
 	return strings.Join(names, ", ")
-}
-
-// usable tells whether the house may send secrets, or an administrator's browser, to a URL.
-func usable(text string, allowHTTP bool) bool {
-	u, err := url.Parse(text)
-	return err == nil && len(text) <= maxIntegrationURL && u.Host != "" && u.Opaque == "" && u.User == nil && !strings.Contains(text, "#") &&
-		(u.Scheme == "https" || allowHTTP && u.Scheme == "http")
 }
 
 // createIntegration stores an integration. Errors: fault Conflict when the name is taken.
@@ -208,13 +207,21 @@ func reach(permit admin.Permit) error {
 	return nil
 }
 
+func (s *Service) checkIntegration(ctx context.Context, n *NewIntegration) error {
+	stores, err := s.Shop.Load(ctx)
+	if err != nil {
+		return err
+	}
+	return n.check(s.callbackRules(stores))
+}
+
 // AddIntegration makes an integration, which can do nothing until it is activated. Errors: fault Forbidden, Invalid;
 // Conflict when the name is taken.
 func (s *Service) AddIntegration(ctx context.Context, permit admin.Permit, n NewIntegration, o audit.Origin) (made Integration, err error) {
 	if err := reach(permit); err != nil {
 		return Integration{}, err
 	}
-	if err := n.check(s.Shop.AllowHTTP); err != nil {
+	if err := s.checkIntegration(ctx, &n); err != nil {
 		return Integration{}, err
 	}
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
@@ -232,7 +239,7 @@ func (s *Service) ChangeIntegration(ctx context.Context, permit admin.Permit, id
 	if err := reach(permit); err != nil {
 		return Integration{}, err
 	}
-	if err := n.check(s.Shop.AllowHTTP); err != nil {
+	if err := s.checkIntegration(ctx, &n); err != nil {
 		return Integration{}, err
 	}
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {

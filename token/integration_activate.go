@@ -5,18 +5,16 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/outbound"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 )
@@ -156,12 +154,11 @@ func (s *Service) call(ctx context.Context, stores *shop.Snapshot, i Integration
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("User-Agent", "Rekey")
-	client := caller(s.Shop.AllowHTTP || stores.Bool(shop.PrivateCallbacks))
-	defer client.CloseIdleConnections()
-	answer, err := client.Do(r)
+	answer, err := s.callbackRules(stores).Client(callbackWithin, nil).Do(r)
+	var refused *outbound.Refused
 	switch {
-	case errors.Is(err, errPrivate):
-		return notCalled("it is on a private address, which the setting " + shop.PrivateCallbacks + " forbids")
+	case errors.As(err, &refused):
+		return notCalled(refused.Error())
 	case err != nil && ctx.Err() != nil:
 		return notCalled("it did not answer within 5 seconds")
 	case err != nil:
@@ -173,6 +170,13 @@ func (s *Service) call(ctx context.Context, stores *shop.Snapshot, i Integration
 		return notCalled("it answered " + answer.Status)
 	}
 	return nil
+}
+
+// callbackRules are where secrets may be sent to; in development the developer's own machine too.
+func (s *Service) callbackRules(stores *shop.Snapshot) outbound.Rules {
+	rules := s.Shop.Outbound(stores, shop.PrivateCallbacks)
+	rules.Inside = rules.Inside || rules.Plain
+	return rules
 }
 
 func notCalled(why string) error {
@@ -189,45 +193,4 @@ func storeBaseURL(stores *shop.Snapshot) string {
 		}
 	}
 	return ""
-}
-
-var errPrivate = errors.New("a private address")
-
-// caller makes a client that follows no redirect, uses no proxy and, unless private is allowed, connects to public addresses
-// only. The address is judged where the connection is made, after names were looked up, so that no name can lead inside.
-func caller(private bool) *http.Client {
-	dialer := &net.Dialer{Timeout: callbackWithin, Control: func(_, address string, _ syscall.RawConn) error {
-		to, err := netip.ParseAddrPort(address)
-		if err != nil || !private && !public(to.Addr()) {
-			return errPrivate
-		}
-		return nil
-	}}
-	return &http.Client{
-		Timeout:       callbackWithin,
-		Transport:     &http.Transport{DialContext: dialer.DialContext, TLSHandshakeTimeout: callbackWithin, DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
-// inside are the ranges of addresses that are not the public internet and that netip does not name (RFC 6890).
-var inside = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2001::/23"),
-	netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("100::/64"),
-}
-
-func public(a netip.Addr) bool {
-	a = a.Unmap().WithZone("")
-	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
-		return false
-	}
-	for _, p := range inside {
-		if p.Contains(a) {
-			return false
-		}
-	}
-	return true
 }

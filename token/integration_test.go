@@ -316,7 +316,9 @@ func TestSecretsAreNotSentIntoTheStoresOwnNetwork(t *testing.T) {
 		side := listen(t)
 		_, port, _ := strings.Cut(strings.TrimPrefix(side.URL, "http://"), ":")
 		for n, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]"} {
+			h.Set(shop.PrivateCallbacks, "1")
 			i := add(h, "ERP "+strconv.Itoa(n), "https://"+host+":"+port)
+			h.Set(shop.PrivateCallbacks, "0")
 			_, err := h.Tokens.Activate(ctx, manage, i.ID, fixture.Origin)
 			if err == nil || !strings.Contains(err.Error(), "private address") {
 				t.Errorf("%s: %v", host, err)
@@ -325,7 +327,6 @@ func TestSecretsAreNotSentIntoTheStoresOwnNetwork(t *testing.T) {
 			if _, err = h.Tokens.Activate(ctx, manage, i.ID, fixture.Origin); err == nil || strings.Contains(err.Error(), "private address") {
 				t.Errorf("%s, where the setting allows it: %v", host, err) // it speaks no TLS
 			}
-			h.Set(shop.PrivateCallbacks, "0")
 		}
 		if side.told != nil {
 			t.Error("the callback was told")

@@ -4,10 +4,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"testing"
 
+	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/db/dbtest"
@@ -15,75 +15,85 @@ import (
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/test/fixture"
+	"github.com/rekeyhq/rekey/token"
 )
 
-func TestPrivateAddressesAreRefused(t *testing.T) {
-	const never, inside, public = "never", "inside", "public"
-	for _, r := range []struct{ ip, kind, why string }{
-		{"127.0.0.1", inside, "this machine"},
-		{"127.8.9.10", inside, "all of 127/8 is this machine"},
-		{"::1", inside, "this machine"},
-		{"::ffff:127.0.0.1", inside, "an IPv4 address in IPv6 clothes"},
-		{"10.0.0.1", inside, "RFC 1918"},
-		{"172.16.0.1", inside, "RFC 1918"},
-		{"172.31.255.255", inside, "RFC 1918"},
-		{"192.168.1.1", inside, "RFC 1918"},
-		{"100.64.0.1", inside, "shared by carriers, and by clouds for their own"},
-		{"fd00::1", inside, "unique local"},
-		{"169.254.169.254", never, "the metadata of clouds"},
-		{"::ffff:169.254.169.254", never, "the same in IPv6 clothes"},
-		{"fe80::1", never, "link-local"},
-		{"fe80::1%eth0", never, "link-local with a zone"},
-		{"fd00:ec2::254", inside, "the metadata of a cloud by IPv6 is in its private network"},
-		{"0.0.0.0", never, "is this machine on many systems"},
-		{"::", never, "is this machine on many systems"},
-		{"::7f00:1", never, "IPv4-compatible, long deprecated"},
-		{"64:ff9b::7f00:1", never, "NAT64 of 127.0.0.1"},
-		{"2002:7f00:1::", never, "6to4 of 127.0.0.1"},
-		{"2001:0:7f00:1::", never, "Teredo"},
-		{"224.0.0.1", never, "multicast"},
-		{"255.255.255.255", never, "broadcast"},
-		{"ff02::1", never, "multicast"},
-		{"192.0.2.1", never, "documentation"},
-		{"8.8.8.8", public, "an ordinary address"},
-		{"172.32.0.1", public, "just outside RFC 1918"},
-		{"2606:4700::1111", public, "an ordinary address"},
-	} {
-		ip := netip.MustParseAddr(r.ip)
-		if got := reachable(ip, false) == nil; got != (r.kind == public) {
-			t.Errorf("%s (%s) is reachable: %t", r.ip, r.why, got)
+// What can only be inside of the store's network is refused when it is given, whoever is to be told there, with what would allow it.
+func TestAddressesInsideAreRefusedWhenGiven(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		h := fixture.Furnish(t, d)
+		s := &Service{DB: d, Shop: h.Shop, Key: h.Key}
+		site := h.View("lune_en").WebsiteID
+		erp, err := h.Tokens.AddIntegration(t.Context(), owner, erpAt("", "ERP"), audit.Origin{})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if got := reachable(ip, true) == nil; got != (r.kind != never) {
-			t.Errorf("%s (%s) is reachable where private addresses are allowed: %t", r.ip, r.why, got)
+		lune := app(h, "")
+		for name, door := range map[string]struct {
+			setting string
+			give    func(address string) error
+		}{
+			"webhook": {shop.WebhookPrivateAddresses, func(address string) error {
+				_, _, err := s.Create(t.Context(), owner, New{URL: address, Types: names()}, audit.Origin{})
+				return err
+			}},
+			"app": {shop.WebhookPrivateAddresses, func(address string) error {
+				n := appAt(h, site, address)
+				return d.Write(t.Context(), func(tx *db.Tx) error {
+					_, _, err := token.CreateClient(t.Context(), tx, owner, n, audit.Origin{})
+					return err
+				})
+			}},
+			"app, changed": {shop.WebhookPrivateAddresses, func(address string) error {
+				n := appAt(h, site, address)
+				return d.Write(t.Context(), func(tx *db.Tx) error {
+					_, err := token.ChangeClient(t.Context(), tx, owner, lune.ClientID, n, audit.Origin{})
+					return err
+				})
+			}},
+			"integration": {shop.PrivateCallbacks, func(address string) error {
+				_, err := h.Tokens.AddIntegration(t.Context(), owner, erpAt(address, address), audit.Origin{})
+				return err
+			}},
+			"integration, changed": {shop.PrivateCallbacks, func(address string) error {
+				_, err := h.Tokens.ChangeIntegration(t.Context(), owner, erp.ID, erpAt(address, "ERP"), audit.Origin{})
+				return err
+			}},
+		} {
+			for _, address := range []string{"https://erp.local/told", "https://erp/told", "https://10.0.0.1/told", "https://[::ffff:7f00:1]/told"} {
+				h.Set(door.setting, "0")
+				if err := door.give(address); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "rekey config set "+door.setting+" 1") {
+					t.Errorf("%s, %s: %v", name, address, err)
+				}
+				h.Set(door.setting, "1")
+				if err := door.give(address); err != nil {
+					t.Errorf("%s, %s, where the setting allows it: %v", name, address, err)
+				}
+			}
+			if err := door.give("https://169.254.169.254/latest"); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "nothing is sent to") {
+				t.Errorf("%s, the metadata of clouds: %v", name, err)
+			}
+			if err := door.give("https://erp.example/told"); err != nil {
+				t.Errorf("%s, an ordinary address: %v", name, err)
+			}
 		}
-	}
+	})
 }
 
-func TestWebhookAddressIsRefusedInWords(t *testing.T) {
-	for _, r := range []struct {
-		url, says      string
-		plain, private bool
-	}{
-		{"", "must be a URL", true, true},
-		{"erp.example/rekey", "must be a URL", true, true},
-		{"ftp://erp.example", "https://", true, true},
-		{"file:///etc/passwd", "must be a URL", true, true},
-		{"http://erp.example", "--dev", false, true},
-		{"https://user:pass@erp.example", "user name", true, true},
-		{"https://erp.example/#x", "#", true, true},
-		{"https://127.0.0.1/", "private", true, false},
-		{"https://[::1]:8443/", "private", true, false},
-		{"https://[::ffff:10.0.0.1]/", "private", true, false},
-		{"https://169.254.169.254/latest", "nothing is sent to", true, true},
-		{"https://erp.example/" + strings.Repeat("x", maxURL), "must be a URL", true, true},
-		{"https://erp.example/hook?key=1", "", false, false},
-		{"http://10.0.0.5/hook", "", true, true},
-	} {
-		err := checkURL(r.url, r.plain, r.private)
-		if r.says == "" && err != nil || r.says != "" && (err == nil || !strings.Contains(err.Error(), r.says)) {
-			t.Errorf("%q: %v, want %q", r.url, err, r.says)
-		}
+func erpAt(callback, name string) token.NewIntegration {
+	return token.NewIntegration{Name: name, CallbackURL: callback, Rights: []admin.Right{admin.ViewCustomers}}
+}
+
+// appAt is an app that is told of sign-outs at an address, as the doors make it.
+func appAt(h *fixture.House, website int64, address string) token.NewClient {
+	h.T.Helper()
+	stores, err := h.Shop.Load(h.T.Context())
+	if err != nil {
+		h.T.Fatal(err)
 	}
+	return token.NewClient{WebsiteID: website, Name: "Lune App", RedirectURIs: []string{answersAt}, BackchannelURI: address,
+		Told: h.Shop.Outbound(stores, shop.WebhookPrivateAddresses)}
 }
 
 // A private address behind a name, or one that is written out, is refused at the connection:

@@ -183,7 +183,7 @@ func (s *Service) carry(ctx context.Context, l mail.Letter) (mail.Receipt, error
 	if to.Scheme != "https" && !s.Shop.AllowHTTP {
 		return mail.Receipt{}, fault.New(fault.Conflict, "webhook.plain", "The webhook's address is plain http, which is for development only.")
 	}
-	status, err := s.post(ctx, snap.Bool(shop.WebhookPrivateAddresses), d, now)
+	status, err := s.post(ctx, s.Shop.Outbound(snap, shop.WebhookPrivateAddresses), d, now)
 	if err != nil {
 		return mail.Receipt{State: mail.Deferred, Words: err.Error(), Recipient: to.Host}, nil
 	}

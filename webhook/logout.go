@@ -35,7 +35,7 @@ func (s *Service) carryLogout(ctx context.Context, snap *shop.Snapshot, l mail.L
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("User-Agent", "Rekey")
-	status, err := s.send(r, snap.Bool(shop.WebhookPrivateAddresses))
+	status, err := s.send(r, s.Shop.Outbound(snap, shop.WebhookPrivateAddresses))
 	if err != nil {
 		return mail.Receipt{State: mail.Deferred, Words: err.Error(), Recipient: told.To.Host}, nil
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/db/dbtest"
 	"github.com/rekeyhq/rekey/mail"
+	"github.com/rekeyhq/rekey/outbound"
 	"github.com/rekeyhq/rekey/recovery"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
@@ -35,7 +36,7 @@ func app(h *fixture.House, tellAt string) (made token.Client) {
 	h.T.Helper()
 	h.Write(func(ctx context.Context, tx *db.Tx) (err error) {
 		made, _, err = token.CreateClient(ctx, tx, admin.CommandLine(admin.ManagePrograms), token.NewClient{WebsiteID: h.View("lune_en").WebsiteID,
-			Name: "Lune App", RedirectURIs: []string{answersAt}, BackchannelURI: tellAt, AllowHTTP: true}, audit.Origin{})
+			Name: "Lune App", RedirectURIs: []string{answersAt}, BackchannelURI: tellAt, Told: outbound.Rules{Plain: true, Inside: true}}, audit.Origin{})
 		return err
 	})
 	return made
@@ -328,7 +329,7 @@ func TestOnlySafeAddressesAreToldOfSignOuts(t *testing.T) {
 		} {
 			err := h.DB.Write(t.Context(), func(tx *db.Tx) error {
 				_, _, err := token.CreateClient(t.Context(), tx, admin.CommandLine(admin.ManagePrograms), token.NewClient{WebsiteID: h.View("lune_en").WebsiteID,
-					Name: "Lune App", RedirectURIs: []string{answersAt}, BackchannelURI: r.uri, AllowHTTP: r.plain}, audit.Origin{})
+					Name: "Lune App", RedirectURIs: []string{answersAt}, BackchannelURI: r.uri, Told: outbound.Rules{Plain: r.plain}}, audit.Origin{})
 				return err
 			})
 			if (err == nil) != r.ok {

@@ -10,8 +10,7 @@
 //     addresses too it does not say whose it was.
 //   - The secret that signs is derived from the installation's key and shown once. No table holds it but sealed, so that a change of
 //     the store's key leaves it as it is.
-//   - Nothing is sent to private addresses unless the operator allows it, and never to link-local ones: looked at after the
-//     name was resolved, at the address that is connected to. Redirects are not followed.
+//   - Nothing is sent into private networks unless the operator allows it, nor anywhere else than package outbound lets it.
 //
 // Its workers also carry what package token queues for apps when a customer's sign-in has ended.
 package webhook
@@ -22,8 +21,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -43,16 +40,13 @@ const Right = admin.ManagePrograms
 // Most is how many webhooks a store may have: each of them costs a request for each event.
 const Most = 50
 
-const maxURL = 2000
-
 // Service keeps and serves the webhooks. Fill the exported fields before the first call.
 type Service struct {
 	DB   *db.DB
 	Shop *shop.Shop
 	Key  secret.Key // zero where only a command runs that needs none
 
-	RootCAs  *x509.CertPool // that certificates are verified with; nil: the system's
-	Resolver *net.Resolver  // nil: the system's
+	RootCAs *x509.CertPool // that certificates are verified with; nil: the system's
 }
 
 // Webhook is one address that is told of events.
@@ -105,7 +99,10 @@ func (s *Service) Create(ctx context.Context, permit admin.Permit, n New, o audi
 	}
 	made := Webhook{ID: db.NewID(), URL: strings.TrimSpace(n.URL), WebsiteID: n.WebsiteID, Active: true}
 	made.Types, err = chosen(n.Types)
-	if err = errors.Join(checkURL(made.URL, s.Shop.AllowHTTP, snap.Bool(shop.WebhookPrivateAddresses)), err); err != nil {
+	if wrong := s.Shop.Outbound(snap, shop.WebhookPrivateAddresses).Check(made.URL); wrong != nil {
+		err = errors.Join(fault.Refuse("url", "webhook.url", "The webhook's address "+wrong.Error()+".", nil), err)
+	}
+	if err != nil {
 		return Webhook{}, secret.Text{}, err
 	}
 	err = s.DB.Write(ctx, func(tx *db.Tx) error {
@@ -206,32 +203,6 @@ func chosen(types []string) ([]string, error) {
 		return nil, fault.Refuse("types", "webhook.types", "Please choose at least one event.", nil)
 	}
 	return known, nil
-}
-
-// checkURL refuses what can be known to be wrong before anything is sent; what a name resolves to is looked at each time.
-func checkURL(text string, plain, private bool) error {
-	refuse := func(what string) error {
-		return fault.Refuse("url", "webhook.url", "The webhook's address "+what+".", nil)
-	}
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Opaque != "" || u.Hostname() == "" || len(text) > maxURL:
-		return refuse("must be a URL such as https://erp.example/rekey")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return refuse("must begin with https://")
-	case u.Scheme == "http" && !plain:
-		return refuse("must begin with https://; plain http is for development, with --dev")
-	case u.User != nil:
-		return refuse("cannot hold a user name or a password; events are signed instead")
-	case u.Fragment != "":
-		return refuse("cannot hold a #")
-	}
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
-		if err := reachable(ip, private); err != nil {
-			return refuse("is refused: " + err.Error())
-		}
-	}
-	return nil
 }
 
 const columns = `id, url, website_id, types, active, created_at`

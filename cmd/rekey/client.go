@@ -10,7 +10,9 @@ import (
 	"github.com/rekeyhq/rekey/app"
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/outbound"
 	"github.com/rekeyhq/rekey/secret"
+	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/token"
 )
 
@@ -39,12 +41,16 @@ func (c *clientCreate) Run(ctx context.Context, sh shell) error {
 		if err != nil {
 			return err
 		}
+		stores, err := h.Shop.Load(ctx)
+		if err != nil {
+			return err
+		}
 		var made token.Client
 		var word secret.Text
 		err = h.DB.Write(ctx, func(tx *db.Tx) error {
 			made, word, err = token.CreateClient(ctx, tx, admin.CommandLine(admin.ManagePrograms), token.NewClient{WebsiteID: website.ID, Name: c.Name,
 				RedirectURIs: c.RedirectURI, LogoutURIs: c.LogoutURI, Confidential: c.Confidential,
-				BackchannelURI: c.Backchannel, AllowHTTP: h.Shop.AllowHTTP}, audit.Origin{})
+				BackchannelURI: c.Backchannel, Told: h.Shop.Outbound(stores, shop.WebhookPrivateAddresses)}, audit.Origin{})
 			return err
 		})
 		if err != nil {
@@ -78,9 +84,13 @@ type clientUpdate struct {
 // Run changes the app.
 func (c *clientUpdate) Run(ctx context.Context, sh shell) error {
 	return c.read(ctx, func(h *app.House) error {
+		stores, err := h.Shop.Load(ctx)
+		if err != nil {
+			return err
+		}
 		var after token.Client
 		var word secret.Text
-		err := h.DB.Write(ctx, func(tx *db.Tx) error {
+		err = h.DB.Write(ctx, func(tx *db.Tx) error {
 			all, err := token.Clients(ctx, tx, managePrograms)
 			at := slices.IndexFunc(all, func(one token.Client) bool { return one.ClientID == c.ClientID })
 			if err == nil && at < 0 {
@@ -89,7 +99,7 @@ func (c *clientUpdate) Run(ctx context.Context, sh shell) error {
 			if err != nil {
 				return err
 			}
-			if after, err = token.ChangeClient(ctx, tx, managePrograms, c.ClientID, c.over(all[at], h), audit.Origin{}); err != nil || !c.NewSecret {
+			if after, err = token.ChangeClient(ctx, tx, managePrograms, c.ClientID, c.over(all[at], h.Shop.Outbound(stores, shop.WebhookPrivateAddresses)), audit.Origin{}); err != nil || !c.NewSecret {
 				return err
 			}
 			_, word, err = token.RenewClientSecret(ctx, tx, managePrograms, c.ClientID, audit.Origin{})
@@ -113,9 +123,9 @@ func (c *clientUpdate) Run(ctx context.Context, sh shell) error {
 }
 
 // over is the app as it is, with what was given over it.
-func (c *clientUpdate) over(present token.Client, h *app.House) token.NewClient {
+func (c *clientUpdate) over(present token.Client, told outbound.Rules) token.NewClient {
 	n := token.NewClient{Name: present.Name, RedirectURIs: present.RedirectURIs, LogoutURIs: present.LogoutURIs,
-		BackchannelURI: present.BackchannelURI, AllowHTTP: h.Shop.AllowHTTP}
+		BackchannelURI: present.BackchannelURI, Told: told}
 	if c.Name != "" {
 		n.Name = c.Name
 	}
