@@ -237,7 +237,7 @@ func (s Setting) parseWebAddress(text string) (value, error) {
 		return value{}, s.refuse("%s", err)
 	}
 	if ip := net.ParseIP(b.host); b.scheme != "https" && b.host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return value{}, s.refuse("must begin with https://, because links to new passwords are built on it")
+		return value{}, s.refuse("must begin with https://; plain http is for this machine only")
 	}
 	return value{text: b.String()}, nil
 }

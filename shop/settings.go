@@ -56,6 +56,7 @@ const (
 	AdminLinkPeriod          = "admin/security/password_reset_link_expiration_period"    // C
 	WebhookPrivateAddresses  = "webhooks/delivery/allow_private_addresses"
 	HSTS                     = "web/secure/hsts"
+	ShopAddress              = "web/shop/url"
 	KeepLetters              = "system/retention/letters"
 	KeepAudit                = "system/retention/audit"
 )
@@ -135,6 +136,7 @@ const (
 	webhookDelivery       = "Delivery"
 	webSection            = "Web"
 	webSecure             = "Base URLs (Secure)"
+	webShop               = "Shop"
 	systemSection         = "System"
 	systemRetention       = "Retention"
 )
@@ -400,6 +402,12 @@ var adminSettings = []Setting{
 		Section: webSection, Group: webSecure,
 		Type: Choice, Default: HSTSHost, Scopes: untilWebsites,
 		Options: []Option{{HSTSHost, "This host"}, {HSTSSubdomains, "This host and its subdomains"}, {HSTSOff, "Off"}},
+	},
+	{
+		Path: ShopAddress, Label: "Shop's Address",
+		Help:    "Where the shop itself is, such as https://shop.example. The name on top of the pages leads there, and whoever the shop sends to sign in (with Adobe Commerce's parameter referer) is led back to a page of that host, or of the base URL's. Without it the name leads nowhere.",
+		Section: webSection, Group: webShop,
+		Type: WebAddress, Scopes: everywhere,
 	},
 	{
 		// No letter or delivery is tried for as long as the least of this, so that nothing on its way is ever deleted.

@@ -31,6 +31,10 @@ type call struct {
 	jar    web.Jar
 	path   string // canonical, below the view's prefix
 	typed  string // as asked for
+
+	referer string // the page to go back to, as the path said it
+	back    string // and as it may be gone to
+
 	signed signin.Signed
 
 	ticket  string // that came with a protected form

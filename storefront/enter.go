@@ -22,9 +22,12 @@ var afterSignIn = map[string]string{"edit": editPath, "passkeys": passkeysPath, 
 
 func (c *call) signInPage() error {
 	next := c.r.URL.Query().Get("next")
+	c.comes()
 	switch _, err := c.who(); {
 	case err == nil && !strings.HasPrefix(next, nextConnect): // an app may ask for the password anew
-		web.SeeOther(c.w, c.view.Path(account))
+		if !c.goBack() {
+			web.SeeOther(c.w, c.view.Path(account))
+		}
 		return nil
 	case err != nil && !fault.Is(err, fault.Unauthenticated):
 		return err
@@ -129,6 +132,9 @@ func (c *call) enterWith(opened signin.Opened, next string) error {
 	}
 	c.begin(opened)
 	to, ok := c.onward(next)
+	if !ok && c.goBack() {
+		return nil
+	}
 	if !ok {
 		to = c.view.Path(account)
 	}

@@ -21,6 +21,7 @@ type page struct {
 	Icon      string
 	Theme     string
 	Logo      string
+	Shop      string // where the logo leads; "" for nowhere
 	Key       string // the form key
 	Email     string // of the store's customer service
 	Phone     string
@@ -63,7 +64,7 @@ type summary struct {
 func (c *call) page(titleKey, path string) page {
 	p := page{
 		L: c.L, Title: c.L.T(titleKey), call: c,
-		Theme: c.themeURL(), Icon: c.iconURL(), Logo: c.view.StoreName(),
+		Theme: c.themeURL(), Icon: c.iconURL(), Logo: c.view.StoreName(), Shop: c.view.Address(shop.ShopAddress),
 		Email: c.view.SupportEmail, Phone: c.view.SupportPhone,
 		Key: web.FormKey(c.w, c.r, c.jar.Secure),
 	}
@@ -71,6 +72,9 @@ func (c *call) page(titleKey, path string) page {
 		p.Notice = c.notice(n)
 	}
 	p.Languages, p.Also = c.languages(path)
+	if to := c.wayBack(); to != "" {
+		c.leadOutTo(to)
+	}
 	return p
 }
 

@@ -16,6 +16,7 @@ import (
 const registrationLife = 24 * time.Hour
 
 func (c *call) createPage() error {
+	c.comes()
 	switch _, err := c.who(); {
 	case err == nil:
 		web.SeeOther(c.w, c.view.Path(account))
@@ -94,6 +95,9 @@ func (c *call) welcome(who customer.Customer) error {
 		return err
 	}
 	c.begin(opened)
+	if c.goBack() {
+		return nil
+	}
 	return c.done(web.Notice{Key: "storefront.notice.registered"}, account)
 }
 

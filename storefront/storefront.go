@@ -220,6 +220,7 @@ func (c *call) resolve() error {
 		return errUnknownHost
 	}
 	c.enter(view)
+	rest, c.referer = cutReferer(rest)
 	c.path = canonical(rest)
 	c.typed = rest
 	return nil
@@ -332,8 +333,10 @@ func (c *call) asCustomer(handle func(*call) error) error {
 				to += "?next=" + next
 			}
 		}
-		if !c.jar.Get(c.r, sessionCookie).IsEmpty() {
-			c.jar.Drop(c.w, sessionCookie)
+		for _, stale := range []string{sessionCookie, returnCookie} { // it is this page that is wanted now
+			if !c.jar.Get(c.r, stale).IsEmpty() {
+				c.jar.Drop(c.w, stale)
+			}
 		}
 		c.jar.Tell(c.w, web.Notice{Key: "error.signin.required"})
 		web.SeeOther(c.w, to)
