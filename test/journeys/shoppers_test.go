@@ -222,7 +222,8 @@ var shoppers = []journey{
 	{name: "be counted as a program", ready: func(s *stage) act {
 		return func() error { _, err := s.Puzzles.AdmitProgram(ctx, s.view, home); return err }
 	}},
-	{name: "import a file", ready: func(s *stage) act {
+	// Batch by batch, the last line in the audit apart: one that broke off is run again, and goes on.
+	{name: "import a file", keeps: []string{"audit", "customers"}, ready: func(s *stage) act {
 		file := "email,firstname,lastname,website\nzoe@lune.test,Zoe,Blanc,lune\nyann@lune.test,Yann,Roux,lune\n"
 		return func() error {
 			_, err := s.Customers.Import(ctx, strings.NewReader(file), customer.ImportOptions{}, nil)
