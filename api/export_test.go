@@ -1,6 +1,10 @@
 package api
 
-import "github.com/rekeyhq/rekey/web/webtest"
+import (
+	"github.com/graph-gophers/graphql-go/ast"
+
+	"github.com/rekeyhq/rekey/web/webtest"
+)
 
 // Routes is the table of REST.
 func Routes() (all []webtest.Route) {
@@ -29,3 +33,6 @@ func OAuth2Routes() (all []webtest.Route) {
 	}
 	return all
 }
+
+// Schema is the schema of the GraphQL door, for tests that go through all of it.
+func (g *Graph) Schema() *ast.Schema { return g.schema.AST() }

@@ -21,6 +21,7 @@ import (
 // graph is a house with the GraphQL API before it.
 type graph struct {
 	*house
+	door    *api.Graph
 	handler http.Handler
 }
 
@@ -35,7 +36,7 @@ func eachGraph(t *testing.T, f func(*testing.T, *graph)) {
 		}
 		mux := http.NewServeMux()
 		mux.Handle(api.GraphPath, door)
-		f(t, &graph{h, web.Stack{Log: log, Clock: h.clock.Now, Fail: api.FailGraph}.Wrap(mux)})
+		f(t, &graph{h, door, web.Stack{Log: log, Clock: h.clock.Now, Fail: api.FailGraph}.Wrap(mux)})
 	})
 }
 

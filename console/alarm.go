@@ -5,6 +5,7 @@ import (
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/shop"
+	"github.com/rekeyhq/rekey/web"
 )
 
 // alarm tells of a website that is under attack, on every page while it lasts.
@@ -28,7 +29,7 @@ func (p page) Alarms() (shown []alarm) {
 		all, err = puzzle.Alarms(c.r.Context(), tx)
 		return err
 	}); err != nil {
-		c.Log.WarnContext(c.r.Context(), "alarms", "error", err.Error())
+		c.Log.WarnContext(c.r.Context(), "alarms", "error", web.Scrub(c.r, err))
 		return nil
 	}
 	for _, one := range all {

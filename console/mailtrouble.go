@@ -30,7 +30,7 @@ func (p page) Refusals() (shown []mailTrouble) {
 		all, err = mail.Refusals(c.r.Context(), tx)
 		return err
 	}); err != nil {
-		c.Log.WarnContext(c.r.Context(), "refusals of the mail server", "error", err.Error())
+		c.Log.WarnContext(c.r.Context(), "refusals of the mail server", "error", web.Scrub(c.r, err))
 		return nil
 	}
 	for _, one := range all {

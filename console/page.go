@@ -225,7 +225,7 @@ func (c *call) fail(f web.Failure) {
 		data.Again = "It is possible again " + c.minute(c.now().Add(f.RetryAfter)) + "."
 	}
 	if err := c.render(f.Status, "failure", data); err != nil {
-		c.Log.ErrorContext(c.r.Context(), "failure page", "id", f.RequestID, "error", err.Error())
+		c.Log.ErrorContext(c.r.Context(), "failure page", "id", f.RequestID, "error", web.Scrub(c.r, err))
 		web.PlainPage(c.w, c.r, f)
 	}
 }

@@ -238,7 +238,7 @@ func (c *call) fail(f web.Failure) {
 	p.Intro = []string{c.reason(&fault.Error{Key: f.Key, Text: f.Text, Args: withMinutes(f)})}
 	p.Links = []link{{URL: c.view.Path(signInPath), Text: c.L.T("storefront.failure.home")}}
 	if err := c.render(f.Status, "failure", p); err != nil {
-		c.Log.ErrorContext(c.r.Context(), "failure page", "id", f.RequestID, "error", err.Error())
+		c.Log.ErrorContext(c.r.Context(), "failure page", "id", f.RequestID, "error", web.Scrub(c.r, err))
 		web.PlainPage(c.w, c.r, f)
 	}
 }

@@ -148,7 +148,8 @@ func (s Stack) protect(h http.Handler) http.Handler {
 		if s.Uploads != nil && isUpload(r) && s.Uploads(r) {
 			most = MaxUpload
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, most)
+		said := &heard{ReadCloser: http.MaxBytesReader(w, r.Body, most)}
+		visitOf(r.Context()).body, r.Body = said, said
 		if !isText(r.URL) {
 			s.Fail(w, r, newFailure(r, errNoText))
 			return
@@ -241,7 +242,7 @@ func logInternal(log *slog.Logger, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // the client went away; there is nothing to mend
 	}
-	attrs := []slog.Attr{slog.String("id", RequestID(r)), slog.String("route", visitOf(r.Context()).route), slog.String("error", err.Error())}
+	attrs := []slog.Attr{slog.String("id", RequestID(r)), slog.String("route", visitOf(r.Context()).route), slog.String("error", Scrub(r, err))}
 	var p *panicked
 	if errors.As(err, &p) {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))

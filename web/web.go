@@ -76,6 +76,7 @@ type visit struct {
 	origin audit.Origin
 	https  bool
 	now    time.Time
+	body   *heard // nil before anything may read it
 }
 
 type visitKey struct{}
