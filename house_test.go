@@ -35,7 +35,7 @@ var floors = [][]string{
 	{"mail", "limit", "shop", "audit"}, // records
 	{"password"},                       // what a new password must keep to
 	{"db", "secret", "fault", "lang", "passkey", "outbound"}, // ground
-	{"fair"}, // what the ground hands out, shared
+	{"fair", "input"}, // what the ground hands out, shared
 }
 
 // testSupport may be imported by tests on every floor, and by nothing else.
@@ -322,6 +322,49 @@ func identOf(sel *ast.SelectorExpr, ok bool) (string, bool) {
 		return "", false
 	}
 	return id.Name, true
+}
+
+// wholly are the files that read something to its end although no limit stands beside it, and who bounds it.
+var wholly = map[string]string{
+	"input/input.go":     "it is the bound",
+	"web/form.go":        "the server bounds what a client sends",
+	"mailbox/mailbox.go": "the developer's mail server bounds an email",
+	"mailbox/read.go":    "it is a part of one",
+}
+
+// Nobody knows how large a file is that an operator names, or whether it ends (/dev/zero does not): what is read is bounded.
+func TestNothingIsReadWithoutABound(t *testing.T) {
+	for _, f := range source(t) {
+		if f.test || within(f.dir(), "test") || supports(f.dir()) || wholly[f.path] != "" {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			name := called(call)
+			bounded := len(call.Args) == 1 && called(call.Args[0]) == "io.LimitReader"
+			if name == "os.ReadFile" || name == "bufio.NewScanner" || name == "io.ReadAll" && !bounded {
+				t.Errorf("%s: %s knows no bound; package input does", f.fset.Position(n.Pos()), name)
+			}
+			return true
+		})
+	}
+}
+
+// called is the name of a function of another package that is called, such as os.Open.
+func called(n ast.Expr) string {
+	call, ok := n.(*ast.CallExpr)
+	if !ok {
+		return ""
+	}
+	sel, ok := call.Fun.(*ast.SelectorExpr)
+	pkg, ok := identOf(sel, ok)
+	if !ok {
+		return ""
+	}
+	return pkg + "." + sel.Sel.Name
 }
 
 // Work that is left belongs into an issue, where it can be found and closed.

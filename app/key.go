@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/rekeyhq/rekey/input"
 	"github.com/rekeyhq/rekey/secret"
 )
 
@@ -54,7 +55,7 @@ func readKeyFile(path string) (secret.Key, error) {
 	case info.Size() > maxKeyFile:
 		return secret.Key{}, fmt.Errorf("%s is too large to be a secret key", path)
 	}
-	text, err := os.ReadFile(path)
+	text, err := input.ReadFile(path, maxKeyFile) // a device or a pipe tells no size
 	if err != nil {
 		return secret.Key{}, fmt.Errorf("the secret key cannot be read: %w", err)
 	}

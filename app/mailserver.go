@@ -11,6 +11,7 @@ import (
 
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
+	"github.com/rekeyhq/rekey/input"
 	"github.com/rekeyhq/rekey/mail"
 	"github.com/rekeyhq/rekey/shop"
 )
@@ -55,7 +56,7 @@ func ReadDKIM(text string) (mail.DKIM, error) {
 	if info.Mode().Perm()&0o077 != 0 {
 		return mail.DKIM{}, fmt.Errorf("other users of this machine can read the DKIM key %s: chmod 600 it", parts[2])
 	}
-	pem, err := os.ReadFile(parts[2])
+	pem, err := input.ReadFile(parts[2], input.MaxSecret)
 	if err != nil {
 		return mail.DKIM{}, fmt.Errorf("the DKIM key cannot be read: %w", err)
 	}

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"regexp"
 	"strconv"
 	"time"
 
 	"github.com/rekeyhq/rekey/fault"
+	"github.com/rekeyhq/rekey/input"
 	"github.com/rekeyhq/rekey/secret"
 )
 
@@ -158,7 +158,7 @@ func (t *Transport) times() timeLimits {
 
 // authorities are those that this machine trusts, and those of the file.
 func authorities(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
+	pem, err := input.ReadFile(file, input.MaxSecret)
 	if err != nil {
 		return nil, refuse("names a file of certificates with ca= that cannot be read")
 	}

@@ -1,17 +1,16 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/rekeyhq/rekey/cmd/rekey/oracle"
+	"github.com/rekeyhq/rekey/input"
 )
 
 type auditCommands struct {
@@ -35,7 +34,7 @@ func (c *auditOracle) Run(ctx context.Context, sh shell) error {
 	if err != nil {
 		return err
 	}
-	known, err := c.addresses(sh)
+	known, err := c.addresses(ctx, sh)
 	if err != nil {
 		return err
 	}
@@ -150,27 +149,29 @@ func (c *auditOracle) pages() (chosen []oracle.Page, err error) {
 	return chosen, nil
 }
 
+// maxKnown is how many bytes the list of --known may have: a million lines and more.
+const maxKnown = 64 << 20
+
 // addresses reads the list.
-func (c *auditOracle) addresses(sh shell) ([]string, error) {
-	in := sh.in
-	if c.Known != "-" {
-		f, err := os.Open(c.Known)
-		if err != nil {
-			return nil, fmt.Errorf("the list of --known cannot be read: %w", err)
-		}
-		defer f.Close()
-		in = f
+func (c *auditOracle) addresses(ctx context.Context, sh shell) ([]string, error) {
+	in, done, err := sh.open(ctx, c.Known)
+	if err != nil {
+		return nil, fmt.Errorf("the list of --known: %w", err)
+	}
+	defer done()
+	text, err := input.ReadAll(in, maxKnown)
+	if err != nil {
+		return nil, fmt.Errorf("the list of --known cannot be read: %w", err)
 	}
 	var known []string
-	lines := bufio.NewScanner(in)
-	for lines.Scan() {
-		cells := strings.Split(lines.Text(), ",")
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.TrimRight(line, "\r\n"), ",")
 		if i := slices.IndexFunc(cells, func(cell string) bool { return strings.Contains(cell, "@") }); i >= 0 {
 			known = append(known, strings.Trim(cells[i], "\" "))
 		}
 	}
-	if len(known) == 0 && lines.Err() == nil {
+	if len(known) == 0 {
 		return nil, errors.New("the list of --known holds no address")
 	}
-	return known, lines.Err()
+	return known, nil
 }

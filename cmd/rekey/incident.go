@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/rekeyhq/rekey/admin"
@@ -13,6 +11,7 @@ import (
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/incident"
+	"github.com/rekeyhq/rekey/input"
 	"github.com/rekeyhq/rekey/token"
 )
 
@@ -68,7 +67,7 @@ func (c *incidentDescribe) Run(ctx context.Context, sh shell) error {
 		if err != nil {
 			return err
 		}
-		list, err := c.list(sh)
+		list, err := c.list(ctx, sh)
 		if err != nil {
 			return err
 		}
@@ -125,19 +124,24 @@ func (c *incidentDescribe) choice(ctx context.Context, h *app.House) (choice inc
 	return choice, err
 }
 
+// maxAddressLine is how many bytes one line of a list of addresses may take on average.
+const maxAddressLine = 256
+
 // list reads the file of addresses.
-func (c *incidentDescribe) list(sh shell) (string, error) {
-	var text []byte
-	var err error
-	switch c.Addresses {
-	case "":
+func (c *incidentDescribe) list(ctx context.Context, sh shell) (string, error) {
+	if c.Addresses == "" {
 		return "", nil
-	case "-":
-		text, err = io.ReadAll(sh.in)
-	default:
-		text, err = os.ReadFile(c.Addresses)
 	}
-	if err == nil && len(text) == 0 {
+	file, done, err := sh.open(ctx, c.Addresses)
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	text, err := input.ReadAll(file, incident.MaxAddresses*maxAddressLine)
+	if err != nil {
+		return "", fmt.Errorf("the list of addresses cannot be read: %w", err)
+	}
+	if len(text) == 0 {
 		err = errors.New("the list of addresses is empty") // an empty list must not mean everybody
 	}
 	return string(text), err

@@ -59,24 +59,36 @@ type shell struct {
 	out, err io.Writer
 }
 
-// open gives the file that an import reads; - is standard input. It is closed when ctx ends, since a pipe in which nothing comes would
-// be waited for until something does.
+// open gives the file that a command reads; - is standard input. A pipe that nobody writes to is waited for, and both waiting for it
+// and reading from it end with ctx.
 func (sh shell) open(ctx context.Context, name string) (r io.Reader, done func(), err error) {
-	if name == "-" {
-		in, _ := sh.in.(io.Closer)
-		stop := context.AfterFunc(ctx, func() {
-			if in != nil {
-				in.Close()
+	in, give := io.Pipe()
+	opened := make(chan error, 1)
+	go func() {
+		from := sh.in
+		if name != "-" {
+			f, err := os.Open(name)
+			if err != nil {
+				opened <- err
+				return
 			}
-		})
-		return sh.in, func() { stop() }, nil
+			defer f.Close()
+			from = f
+		}
+		opened <- nil
+		_, err := io.Copy(give, from)
+		give.CloseWithError(err)
+	}()
+	select {
+	case err = <-opened:
+	case <-ctx.Done():
+		err = ctx.Err()
 	}
-	f, err := os.Open(name)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the file cannot be read: %w", err)
 	}
-	stop := context.AfterFunc(ctx, func() { f.Close() })
-	return f, func() { stop(); f.Close() }, nil
+	stop := context.AfterFunc(ctx, func() { give.CloseWithError(ctx.Err()) })
+	return in, func() { stop(); in.Close() }, nil
 }
 
 func main() {
@@ -166,7 +178,7 @@ func sentences(err error) []string {
 		texts = append(texts, text)
 	}
 	if len(texts) == 0 {
-		texts = append(texts, strings.Join(strings.Fields(err.Error()), " "))
+		texts = append(texts, strings.ReplaceAll(strings.Join(strings.Fields(err.Error()), " "), context.Canceled.Error(), "it was told to stop"))
 	}
 	return texts
 }

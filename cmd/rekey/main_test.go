@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"testing"
@@ -106,5 +109,29 @@ func TestMistypedVariablesAreNoticed(t *testing.T) {
 	got := known.unknown([]string{"REKEY_SMTP=x", "REKEY_SMPT=x", "HOME=/", "REKEYED=1"})
 	if fmt.Sprint(got) != "[REKEY_SMPT]" {
 		t.Errorf("unknown variables are %v, want only REKEY_SMPT", got)
+	}
+}
+
+// A pipe that nobody writes to, and a standard input in which nothing comes, are waited for until the command is told to stop.
+func TestACommandStopsWhileItWaitsForAFile(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	silent, _ := io.Pipe()
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if _, _, err := (shell{in: silent}).open(ctx, pipe); !errors.Is(err, context.Canceled) {
+		t.Errorf("a pipe without a writer: %v", err)
+	}
+	ctx, stop = context.WithCancel(t.Context())
+	file, done, err := shell{in: silent}.open(ctx, "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	stop()
+	if _, err := file.Read(make([]byte, 1)); !errors.Is(err, context.Canceled) {
+		t.Errorf("a silent standard input: %v", err)
 	}
 }

@@ -17,6 +17,9 @@ import (
 // maxLine is the longest line that is read; no password of a store is as long.
 const maxLine = 4096
 
+// maxParts is how often a line may be that long before the source is refused: a file without end has no second line.
+const maxParts = 256
+
 // The forms of a source.
 const (
 	Auto = "auto" // by the first line
@@ -72,7 +75,10 @@ func (s *source) next() (uint64, error) {
 // read gives a line without its end; of one that is too long, its beginning.
 func (s *source) read() ([]byte, error) {
 	text, err := s.lines.ReadSlice('\n')
-	for errors.Is(err, bufio.ErrBufferFull) {
+	for parts := 1; errors.Is(err, bufio.ErrBufferFull); parts++ {
+		if parts == maxParts {
+			return nil, fmt.Errorf("line %d has more than %d bytes: this is no list of passwords", s.line+1, maxParts*maxLine)
+		}
 		_, err = s.lines.ReadSlice('\n')
 		text = bytes.Repeat([]byte{'x'}, maxLine) // the buffer was used again; only the length counts
 	}
