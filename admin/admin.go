@@ -150,7 +150,7 @@ func (s *Service) Create(ctx context.Context, permit Permit, n New, o audit.Orig
 		return Admin{}, err
 	}
 	var made Admin
-	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+	err = permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		now, err := tx.Now(ctx)
 		if err != nil {
 			return err
@@ -187,15 +187,14 @@ func (s *Service) SetPassword(ctx context.Context, permit Permit, name string, p
 	if err != nil {
 		return err
 	}
-	return s.DB.Write(ctx, func(tx *db.Tx) error {
-		who, err := scan(tx.Row(ctx, "UPDATE admins SET password_hash = $2, session_generation = session_generation + 1 WHERE id = $1 RETURNING "+columns, who.ID, hash))
-		if err != nil {
-			return err
+	return s.alter(ctx, permit, who.ID, audit.Origin{}, func(tx *db.Tx, who Admin) (audit.Entry, error) {
+		if _, err := tx.Exec(ctx, "UPDATE admins SET password_hash = $2, session_generation = session_generation + 1 WHERE id = $1", who.ID, hash); err != nil {
+			return audit.Entry{}, err
 		}
-		if err := forgive(ctx, tx, name); err != nil {
-			return err
+		if err := forgive(ctx, tx, who.Username); err != nil {
+			return audit.Entry{}, err
 		}
-		return s.recordFactor(ctx, tx, permit.Actor(), who, "password", audit.Origin{})
+		return s.changed(ctx, tx, who, "password", audit.Origin{})
 	})
 }
 

@@ -106,7 +106,7 @@ func (s *Service) Confirm(ctx context.Context, who Admin, code string, o audit.O
 		if codes, err = putCodes(ctx, tx, who.ID); err != nil {
 			return err
 		}
-		if err := s.recordFactor(ctx, tx, actorOf(who), who, "second factor set up", o); err != nil {
+		if err := s.changedOwn(ctx, tx, who, "second factor set up", o); err != nil {
 			return err
 		}
 		opened, err = s.open(ctx, tx, who, "", false, o)
@@ -122,12 +122,20 @@ func actorOf(who Admin) audit.Actor {
 	return audit.Actor{Kind: audit.Store, ID: who.ID, Name: who.Username}
 }
 
-// recordFactor records that what an administrator signs in with has changed, and tells them.
-func (s *Service) recordFactor(ctx context.Context, tx *db.Tx, by audit.Actor, who Admin, what string, o audit.Origin) error {
-	if err := s.tell(ctx, tx, who, what, o); err != nil {
+// changed tells an administrator that what they sign in with has changed, and gives the entry for the audit.
+func (s *Service) changed(ctx context.Context, tx *db.Tx, who Admin, what string, o audit.Origin) (audit.Entry, error) {
+	return audit.Entry{Action: audit.AdminChanged, Subject: who.Username, WebsiteID: who.WebsiteID, Origin: o, Detail: map[string]string{"changed": what}},
+		s.tell(ctx, tx, who, what, o)
+}
+
+// changedOwn is changed for what administrators did themselves, recorded.
+func (s *Service) changedOwn(ctx context.Context, tx *db.Tx, who Admin, what string, o audit.Origin) error {
+	e, err := s.changed(ctx, tx, who, what, o)
+	if err != nil {
 		return err
 	}
-	return audit.Record(ctx, tx, audit.Entry{Action: audit.AdminChanged, Actor: by, Subject: who.Username, Origin: o, Detail: map[string]string{"changed": what}})
+	e.Actor = actorOf(who)
+	return audit.Record(ctx, tx, e)
 }
 
 // putCodes replaces the recovery codes.
@@ -175,7 +183,7 @@ func (s *Service) RemoveFactor(ctx context.Context, who Admin, password secret.T
 				return err
 			}
 		}
-		return s.recordFactor(ctx, tx, actorOf(who), who, "second factor removed", o)
+		return s.changedOwn(ctx, tx, who, "second factor removed", o)
 	})
 }
 
@@ -189,32 +197,25 @@ func (s *Service) ResetFactors(ctx context.Context, permit Permit, name string, 
 	if err := permit.Need(ManageAdmins); err != nil {
 		return err
 	}
-	return s.DB.Write(ctx, func(tx *db.Tx) error {
-		who, err := scan(tx.Row(ctx, "SELECT "+columns+" FROM admins WHERE username_canon = $1", strings.ToLower(name)))
-		if err == nil && !permit.Covers(who.WebsiteID) {
-			err = fault.New(fault.NotFound, "not_found", "There is no such administrator.")
-		}
-		if err != nil {
-			return err
-		}
+	who, err := s.ByName(ctx, name)
+	if err != nil {
+		return err
+	}
+	return s.alter(ctx, permit, who.ID, o, func(tx *db.Tx, who Admin) (audit.Entry, error) {
 		if _, err := tx.Exec(ctx, "UPDATE admins SET session_generation = session_generation + 1 WHERE id = $1", who.ID); err != nil {
-			return err
+			return audit.Entry{}, err
 		}
 		if err := limit.Forgive(ctx, tx, factorLock, strings.ToLower(who.Username)); err != nil {
-			return err
+			return audit.Entry{}, err
 		}
-		return s.dropFactor(ctx, tx, permit.Actor(), who, o)
+		for _, query := range []string{"UPDATE admins SET totp = NULL, totp_pending = NULL, passkeys = 0, passkey_pending = NULL WHERE id = $1",
+			"DELETE FROM admin_codes WHERE admin_id = $1", "DELETE FROM admin_passkeys WHERE admin_id = $1"} {
+			if _, err := tx.Exec(ctx, query, who.ID); err != nil {
+				return audit.Entry{}, err
+			}
+		}
+		return s.changed(ctx, tx, who, "second factor removed", o)
 	})
-}
-
-func (s *Service) dropFactor(ctx context.Context, tx *db.Tx, by audit.Actor, who Admin, o audit.Origin) error {
-	for _, query := range []string{"UPDATE admins SET totp = NULL, totp_pending = NULL, passkeys = 0, passkey_pending = NULL WHERE id = $1",
-		"DELETE FROM admin_codes WHERE admin_id = $1", "DELETE FROM admin_passkeys WHERE admin_id = $1"} {
-		if _, err := tx.Exec(ctx, query, who.ID); err != nil {
-			return err
-		}
-	}
-	return s.recordFactor(ctx, tx, by, who, "second factor removed", o)
 }
 
 // SecondFactor ends a sign-in that waits for it: code is the one that the app shows now, or a recovery code. The try is counted

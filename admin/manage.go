@@ -26,7 +26,7 @@ func (s *Service) alter(ctx context.Context, permit Permit, id int64, o audit.Or
 		return err
 	}
 	return s.DB.Write(ctx, func(tx *db.Tx) error {
-		// One after the other: of two owners who disable each other at the same moment, one does.
+		// One after the other: of two owners who disable each other at the same moment, one does. So the permit is looked at after that.
 		if err := queueUp(ctx, tx); err != nil {
 			return err
 		}

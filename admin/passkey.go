@@ -199,7 +199,7 @@ func (s *Service) ConfirmPasskey(ctx context.Context, who Admin, party passkey.P
 				return err
 			}
 		}
-		if err := s.recordFactor(ctx, tx, actorOf(who), who, "passkey added", o); err != nil {
+		if err := s.changedOwn(ctx, tx, who, "passkey added", o); err != nil {
 			return err
 		}
 		opened, err = s.open(ctx, tx, who, "", false, o)
@@ -241,7 +241,7 @@ func (s *Service) RemovePasskey(ctx context.Context, who Admin, id db.ID, passwo
 				return err
 			}
 		}
-		return s.recordFactor(ctx, tx, actorOf(who), who, "passkey removed", o)
+		return s.changedOwn(ctx, tx, who, "passkey removed", o)
 	})
 }
 

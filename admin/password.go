@@ -49,7 +49,7 @@ func (s *Service) ChangePassword(ctx context.Context, who Admin, current, passwo
 		if err != nil {
 			return err
 		}
-		if err := s.recordFactor(ctx, tx, actorOf(after), after, "password", o); err != nil {
+		if err := s.changedOwn(ctx, tx, after, "password", o); err != nil {
 			return err
 		}
 		opened, err = s.open(ctx, tx, after, "", false, o)

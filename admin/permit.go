@@ -119,6 +119,17 @@ func (p Permit) Websites() []int64 {
 	return []int64{p.who.WebsiteID}
 }
 
+// Write runs f in one transaction, with a last look at the permit: who was disabled, signed out or given other rights between
+// asking and now does nothing more. Every use case that a permit is for writes by it. Errors: fault Forbidden; those of f.
+func (p Permit) Write(ctx context.Context, d *db.DB, f func(tx *db.Tx) error) error {
+	return d.Write(ctx, func(tx *db.Tx) error {
+		if err := p.still(ctx, tx); err != nil {
+			return err
+		}
+		return f(tx)
+	})
+}
+
 // still refuses a permit that has been overtaken: since it was made, its administrator was disabled or signed out, or was given
 // another role or website.
 func (p Permit) still(ctx context.Context, tx *db.Tx) error {

@@ -47,16 +47,16 @@ func provide(t *testing.T, f func(t *testing.T, p *provider)) {
 		p.server = &token.OAuth2{DB: d, Key: p.Key}
 		log := slog.New(slog.DiscardHandler)
 		p.handler = web.Stack{Log: log, Clock: clock.Now, Fail: api.FailOAuth2}.Wrap(&api.OAuth2{Shop: p.Shop, Server: p.server, Log: log})
-		p.Write(func(ctx context.Context, tx *db.Tx) (err error) {
-			n := token.NewClient{WebsiteID: p.View("lune_en").WebsiteID, Name: "Lune App", RedirectURIs: []string{appBack}}
-			permit := admin.CommandLine(admin.ManagePrograms)
-			if p.public, _, err = token.CreateClient(ctx, tx, permit, n, audit.Origin{}); err != nil {
-				return err
-			}
-			n.Confidential = true
-			p.app, p.word, err = token.CreateClient(ctx, tx, permit, n, audit.Origin{})
-			return err
-		})
+		n := token.NewClient{WebsiteID: p.View("lune_en").WebsiteID, Name: "Lune App", RedirectURIs: []string{appBack}}
+		permit := admin.CommandLine(admin.ManagePrograms)
+		var err error
+		if p.public, _, err = p.Tokens.CreateClient(t.Context(), permit, n, audit.Origin{}); err != nil {
+			t.Fatal(err)
+		}
+		n.Confidential = true
+		if p.app, p.word, err = p.Tokens.CreateClient(t.Context(), permit, n, audit.Origin{}); err != nil {
+			t.Fatal(err)
+		}
 		f(t, p)
 	})
 }

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
@@ -94,14 +93,9 @@ func (c *call) createClient() error {
 	if !ok {
 		return c.again(p, refusal("website", noSuchWebsite))
 	}
-	var made token.Client
-	var word secret.Text
-	err = c.write(func(ctx context.Context, tx *db.Tx) error {
-		n := c.newApp(v)
-		n.WebsiteID, n.Confidential = w.ID, v.Get("kind") == "confidential"
-		made, word, err = token.CreateClient(ctx, tx, c.permit, n, c.origin())
-		return err
-	})
+	n := c.newApp(v)
+	n.WebsiteID, n.Confidential = w.ID, v.Get("kind") == "confidential"
+	made, word, err := c.Tokens.CreateClient(c.r.Context(), c.permit, n, c.origin())
 	if err != nil {
 		return c.again(p, err)
 	}
@@ -183,10 +177,7 @@ func (c *call) changeClient() error {
 		return err
 	}
 	p.Form.fill(v.Get)
-	err = c.write(func(ctx context.Context, tx *db.Tx) error {
-		_, err := token.ChangeClient(ctx, tx, c.permit, p.Client.ClientID, c.newApp(v), c.origin())
-		return err
-	})
+	_, _, err = c.Tokens.ChangeClient(c.r.Context(), c.permit, p.Client.ClientID, c.newApp(v), false, c.origin())
 	if faults, ok := mendable(err); ok {
 		p.Summary = p.Form.refuse(faults)
 		return c.render(http.StatusUnprocessableEntity, "client", p)
@@ -199,12 +190,7 @@ func (c *call) changeClient() error {
 
 // renewSecret gives the app another secret. It is on the page that answers, and nowhere else.
 func (c *call) renewSecret() error {
-	var app token.Client
-	var word secret.Text
-	err := c.write(func(ctx context.Context, tx *db.Tx) (err error) {
-		app, word, err = token.RenewClientSecret(ctx, tx, c.permit, c.r.PathValue("client"), c.origin())
-		return err
-	})
+	app, word, err := c.Tokens.RenewClientSecret(c.r.Context(), c.permit, c.r.PathValue("client"), c.origin())
 	if err != nil {
 		return err
 	}
@@ -238,10 +224,7 @@ func (c *call) deleteClientPage() error {
 }
 
 func (c *call) deleteClient() error {
-	err := c.write(func(ctx context.Context, tx *db.Tx) error {
-		return token.DeleteClient(ctx, tx, c.permit, c.r.PathValue("client"), c.origin())
-	})
-	if err != nil {
+	if err := c.Tokens.DeleteClient(c.r.Context(), c.permit, c.r.PathValue("client"), c.origin()); err != nil {
 		return err
 	}
 	return c.done(clientsPath, web.Notice{Key: "client.deleted"})

@@ -63,7 +63,7 @@ func (s *Service) OpenAs(ctx context.Context, permit admin.Permit, v *shop.View,
 		}
 	}
 	var made Customer
-	err = s.DB.Write(ctx, func(tx *db.Tx) (err error) {
+	err = permit.Write(ctx, s.DB, func(tx *db.Tx) (err error) {
 		n := n
 		if n.ConfirmedAt, err = tx.Now(ctx); err != nil {
 			return err
@@ -113,7 +113,12 @@ func (s *Service) Activate(ctx context.Context, permit admin.Permit, email strin
 		return Customer{}, gone
 	}
 	r.hash = ""
-	return s.finish(ctx, v, r, permit.Actor(), o)
+	var made Customer
+	err = permit.Write(ctx, s.DB, func(tx *db.Tx) (err error) {
+		made, err = s.finish(ctx, tx, v, r, permit.Actor(), o)
+		return err
+	})
+	return made, err
 }
 
 // ResendConfirmation sends the letter of an unfinished registration again, with the same link; to an account whose address
@@ -131,7 +136,7 @@ func (s *Service) ResendConfirmation(ctx context.Context, permit admin.Permit, v
 		return err
 	}
 	var refused error
-	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+	err = permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		refused = nil
 		c, err := FindByAddress(ctx, tx, v.Website.ID, a)
 		switch {

@@ -38,7 +38,7 @@ func (s *Service) Delete(ctx context.Context, permit admin.Permit, id int64, o a
 	if err := permit.Need(admin.DeleteCustomers); err != nil {
 		return err
 	}
-	return s.DB.Write(ctx, func(tx *db.Tx) error {
+	return permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		c, err := Reach(ctx, tx, permit.Covers, id)
 		if err != nil {
 			return err

@@ -58,66 +58,71 @@ type Changes struct {
 }
 
 // Update changes a customer by the customer's own hand. Errors: fault Invalid, several joined.
-func (s *Service) Update(ctx context.Context, c Customer, ch Changes, o audit.Origin) (Customer, error) {
+func (s *Service) Update(ctx context.Context, c Customer, ch Changes, o audit.Origin) (after Customer, err error) {
 	ch.GroupID, ch.Active = nil, nil
-	return s.update(ctx, c.ID, ch, func(Customer) error { return nil }, audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()}, o)
+	err = s.DB.Write(ctx, func(tx *db.Tx) (err error) {
+		after, err = s.update(ctx, tx, c.ID, ch, func(Customer) error { return nil }, audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()}, o)
+		return err
+	})
+	return after, err
 }
 
 // UpdateAs changes a customer by the store's hand. Disabling an account ends its sessions, tokens and links at once.
 // Errors: fault Invalid, several joined; NotFound; Forbidden.
-func (s *Service) UpdateAs(ctx context.Context, permit admin.Permit, id int64, ch Changes, o audit.Origin) (Customer, error) {
+func (s *Service) UpdateAs(ctx context.Context, permit admin.Permit, id int64, ch Changes, o audit.Origin) (after Customer, err error) {
 	if err := permit.Need(admin.EditCustomers); err != nil {
 		return Customer{}, err
 	}
-	return s.update(ctx, id, ch, func(c Customer) error {
+	covered := func(c Customer) error {
 		if !permit.Covers(c.WebsiteID) {
 			return nobody()
 		}
 		return nil
-	}, permit.Actor(), o)
-}
-
-func (s *Service) update(ctx context.Context, id int64, ch Changes, allowed func(Customer) error, by audit.Actor, o audit.Origin) (Customer, error) {
-	var after Customer
-	err := s.DB.Write(ctx, func(tx *db.Tx) error {
-		c, err := scan(tx.Row(ctx, "SELECT "+columns+" FROM customers WHERE id = $1 AND deleted_at IS NULL"+tx.ForUpdate(), id))
-		if err == nil {
-			err = allowed(c)
-		}
-		if err != nil {
-			return err
-		}
-		before := c
-		changed := ch.apply(&c)
-		if err := errors.Join(c.check(before), ch.checkBook()); err != nil {
-			return err
-		}
-		if ch.touchesBook() {
-			changed = append(changed, "addresses")
-		}
-		if len(changed) == 0 {
-			after = c
-			return nil
-		}
-		disabled := before.Active && !c.Active
-		if err := store(ctx, tx, c, disabled); err != nil {
-			return err
-		}
-		if disabled {
-			if err := s.tokensEnded(ctx, tx, before); err != nil {
-				return err
-			}
-		}
-		if err := ch.keepBook(ctx, tx, c.ID); err != nil {
-			return err
-		}
-		if after, err = Find(ctx, tx, id); err != nil {
-			return err
-		}
-		return audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerUpdated, Actor: by, CustomerID: c.ID, Subject: c.Address().Masked(),
-			WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{"changed": strings.Join(changed, ", ")}})
+	}
+	err = permit.Write(ctx, s.DB, func(tx *db.Tx) (err error) {
+		after, err = s.update(ctx, tx, id, ch, covered, permit.Actor(), o)
+		return err
 	})
 	return after, err
+}
+
+func (s *Service) update(ctx context.Context, tx *db.Tx, id int64, ch Changes, allowed func(Customer) error, by audit.Actor, o audit.Origin) (Customer, error) {
+	c, err := scan(tx.Row(ctx, "SELECT "+columns+" FROM customers WHERE id = $1 AND deleted_at IS NULL"+tx.ForUpdate(), id))
+	if err == nil {
+		err = allowed(c)
+	}
+	if err != nil {
+		return Customer{}, err
+	}
+	before := c
+	changed := ch.apply(&c)
+	if err := errors.Join(c.check(before), ch.checkBook()); err != nil {
+		return Customer{}, err
+	}
+	if ch.touchesBook() {
+		changed = append(changed, "addresses")
+	}
+	if len(changed) == 0 {
+		return c, nil
+	}
+	disabled := before.Active && !c.Active
+	if err := store(ctx, tx, c, disabled); err != nil {
+		return Customer{}, err
+	}
+	if disabled {
+		if err := s.tokensEnded(ctx, tx, before); err != nil {
+			return Customer{}, err
+		}
+	}
+	if err := ch.keepBook(ctx, tx, c.ID); err != nil {
+		return Customer{}, err
+	}
+	after, err := Find(ctx, tx, id)
+	if err != nil {
+		return Customer{}, err
+	}
+	return after, audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerUpdated, Actor: by, CustomerID: c.ID, Subject: c.Address().Masked(),
+		WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{"changed": strings.Join(changed, ", ")}})
 }
 
 // apply puts the changes on c and names what is different now.

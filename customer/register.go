@@ -306,34 +306,36 @@ func (s *Service) FinishRegistration(ctx context.Context, v *shop.View, link, br
 			return Customer{}, err
 		}
 	}
-	return s.finish(ctx, v, r, audit.Actor{}, o)
+	var made Customer
+	err = s.DB.Write(ctx, func(tx *db.Tx) (err error) {
+		made, err = s.finish(ctx, tx, v, r, audit.Actor{}, o)
+		return err
+	})
+	return made, err
 }
 
 // finish spends a registration and makes its account: the letter's link has proven the address. An account that somebody made under
 // the address without proving it becomes the owner's.
-func (s *Service) finish(ctx context.Context, v *shop.View, r registration, by audit.Actor, o audit.Origin) (made Customer, err error) {
-	err = s.DB.Write(ctx, func(tx *db.Tx) error {
-		now, err := tx.Now(ctx)
-		if err != nil {
-			return err
-		}
-		n, err := tx.Exec(ctx, "UPDATE registrations SET used_at = $1 WHERE id = $2 AND "+registrationWaits, db.Micro(now), r.id)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return fault.New(fault.Expired, "link.expired", "This link has expired or has been used already. Ask for a new one.")
-		}
-		there, err := FindByAddress(ctx, tx, r.websiteID, r.address)
-		switch {
-		case err == nil && !there.Proven() && there.Active:
-			made, err = s.inherit(ctx, tx, v, r, there, by, o)
-		case err == nil || fault.Is(err, fault.NotFound):
-			made, err = s.create(ctx, tx, v, New{WebsiteID: r.websiteID, ViewID: r.viewID, Address: r.address, Firstname: r.firstname,
-				Lastname: r.lastname, Hash: r.hash, ConfirmedAt: now, ProvenAt: now}, r.said, by, o)
-		}
-		return err
-	})
+func (s *Service) finish(ctx context.Context, tx *db.Tx, v *shop.View, r registration, by audit.Actor, o audit.Origin) (made Customer, err error) {
+	now, err := tx.Now(ctx)
+	if err != nil {
+		return made, err
+	}
+	n, err := tx.Exec(ctx, "UPDATE registrations SET used_at = $1 WHERE id = $2 AND "+registrationWaits, db.Micro(now), r.id)
+	if err != nil {
+		return made, err
+	}
+	if n == 0 {
+		return made, fault.New(fault.Expired, "link.expired", "This link has expired or has been used already. Ask for a new one.")
+	}
+	there, err := FindByAddress(ctx, tx, r.websiteID, r.address)
+	switch {
+	case err == nil && !there.Proven() && there.Active:
+		return s.inherit(ctx, tx, v, r, there, by, o)
+	case err == nil || fault.Is(err, fault.NotFound):
+		return s.create(ctx, tx, v, New{WebsiteID: r.websiteID, ViewID: r.viewID, Address: r.address, Firstname: r.firstname,
+			Lastname: r.lastname, Hash: r.hash, ConfirmedAt: now, ProvenAt: now}, r.said, by, o)
+	}
 	return made, err
 }
 

@@ -151,7 +151,7 @@ func (s *Service) Describe(ctx context.Context, permit admin.Permit, name string
 		return Incident{}, fault.Refuse("addresses", "required", "The list holds no address.", nil)
 	}
 	i := Incident{Name: name, MadeBy: permit.Actor().Name, Choice: c, Measures: m, State: Draft, Phase: Choosing}
-	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+	err = permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		if err := i.insert(ctx, tx); err != nil {
 			return err
 		}
@@ -163,6 +163,9 @@ func (s *Service) Describe(ctx context.Context, permit admin.Permit, name string
 // Decide says what a draft is to do. Errors: fault Invalid on "measures", "why", "per_hour"; Conflict for one that was started;
 // Forbidden; NotFound.
 func (s *Service) Decide(ctx context.Context, permit admin.Permit, id int64, m Measures) error {
+	if err := permit.Need(admin.RunIncidents); err != nil {
+		return err
+	}
 	if err := m.check(); err != nil {
 		return err
 	}
@@ -173,7 +176,7 @@ func (s *Service) Decide(ctx context.Context, permit admin.Permit, id int64, m M
 	if err != nil {
 		return err
 	}
-	return s.DB.Write(ctx, func(tx *db.Tx) error {
+	return permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		if _, err := Find(ctx, tx, permit, id); err != nil {
 			return err
 		}
@@ -322,7 +325,7 @@ func (s *Service) Cancel(ctx context.Context, permit admin.Permit, id int64, o a
 
 // turn moves an incident from one state to another, "" for any that is not its end, together with its audit line.
 func (s *Service) turn(ctx context.Context, permit admin.Permit, id int64, from, to State, action string, o audit.Origin, also func(*db.Tx, Incident) error) error {
-	return s.DB.Write(ctx, func(tx *db.Tx) error {
+	return permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		i, err := Find(ctx, tx, permit, id)
 		if err != nil {
 			return err

@@ -160,7 +160,7 @@ func (s *Service) Send(ctx context.Context, permit admin.Permit, customerID int6
 	if err != nil {
 		return err
 	}
-	return s.DB.Write(ctx, func(tx *db.Tx) error {
+	return permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		c, err := customer.Reach(ctx, tx, permit.Covers, customerID)
 		if err != nil {
 			return err

@@ -19,7 +19,7 @@ func (s *Service) Resend(ctx context.Context, permit admin.Permit, id db.ID, o a
 	if err := permit.Need(admin.ResendEmails); err != nil {
 		return err
 	}
-	return s.DB.Write(ctx, func(tx *db.Tx) error {
+	return permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		l, err := mail.Get(ctx, tx, id)
 		if err != nil {
 			return err
@@ -55,7 +55,7 @@ func (s *Service) ResendAll(ctx context.Context, permit admin.Permit, ended bool
 		return err
 	}
 	// Who asked is recorded with the first that goes, whatever becomes of the rest.
-	err = s.DB.Write(ctx, func(tx *db.Tx) (err error) {
+	err = permit.Write(ctx, s.DB, func(tx *db.Tx) (err error) {
 		if ended {
 			if err := again(tx); err != nil {
 				return err
@@ -67,7 +67,7 @@ func (s *Service) ResendAll(ctx context.Context, permit admin.Permit, ended bool
 		return audit.Record(ctx, tx, e)
 	})
 	for done.Sent = sent; err == nil && sent == resendBatch; done.Sent += sent {
-		err = s.DB.Write(ctx, again)
+		err = permit.Write(ctx, s.DB, again)
 	}
 	return done, err
 }

@@ -196,7 +196,7 @@ func (s *Service) TakePasskey(ctx context.Context, permit admin.Permit, customer
 	if err != nil {
 		return err
 	}
-	return s.DB.Write(ctx, func(tx *db.Tx) error {
+	return permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		c, err := customer.Reach(ctx, tx, permit.Covers, customerID)
 		if err != nil {
 			return err

@@ -65,6 +65,15 @@ func (s *Service) SignIn(ctx context.Context, v *shop.View, email string, passwo
 	return opened, err
 }
 
+// Begin is Open in a transaction of its own.
+func (s *Service) Begin(ctx context.Context, v *shop.View, c customer.Customer, o audit.Origin) (opened Opened, err error) {
+	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+		opened, err = Open(ctx, tx, v, c, o)
+		return err
+	})
+	return opened, err
+}
+
 // Open begins a session for a customer whose right to it was shown in this journey: by the password, or by having just
 // made the account. It is issued under the generation that c was read with.
 func Open(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, o audit.Origin) (Opened, error) {

@@ -179,7 +179,7 @@ func (s *Service) Unlock(ctx context.Context, permit admin.Permit, customerID in
 	if err := permit.Need(admin.UnlockCustomer); err != nil {
 		return err
 	}
-	return s.DB.Write(ctx, func(tx *db.Tx) error {
+	return permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		c, err := customer.Reach(ctx, tx, permit.Covers, customerID)
 		if err != nil {
 			return err

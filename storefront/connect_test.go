@@ -1,7 +1,6 @@
 package storefront_test
 
 import (
-	"context"
 	"encoding/base64"
 	"html"
 	"net/http"
@@ -21,13 +20,13 @@ import (
 const appBack = "https://app.example/back"
 
 // app registers an app of Maison Lune.
-func (s *street) app() (made token.Client) {
+func (s *street) app() token.Client {
 	s.t.Helper()
-	s.write(func(ctx context.Context, tx *db.Tx) (err error) {
-		made, _, err = token.CreateClient(ctx, tx, admin.CommandLine(admin.ManagePrograms), token.NewClient{WebsiteID: 1, Name: "Lune <App>",
-			RedirectURIs: []string{appBack}, LogoutURIs: []string{"https://app.example/bye"}}, audit.Origin{})
-		return err
-	})
+	made, _, err := (&token.Service{DB: s.db, Shop: s.shop}).CreateClient(s.t.Context(), admin.CommandLine(admin.ManagePrograms), token.NewClient{WebsiteID: 1, Name: "Lune <App>",
+		RedirectURIs: []string{appBack}, LogoutURIs: []string{"https://app.example/bye"}}, audit.Origin{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	return made
 }
 

@@ -4,11 +4,9 @@ import (
 	"time"
 
 	"github.com/rekeyhq/rekey/customer"
-	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/puzzle"
 	"github.com/rekeyhq/rekey/secret"
-	"github.com/rekeyhq/rekey/signin"
 	"github.com/rekeyhq/rekey/web"
 )
 
@@ -86,11 +84,7 @@ func (c *call) welcome(who customer.Customer) error {
 	if err := c.leave(); err != nil {
 		return err
 	}
-	var opened signin.Opened
-	err := c.SignIn.DB.Write(c.r.Context(), func(tx *db.Tx) (err error) {
-		opened, err = signin.Open(c.r.Context(), tx, c.view, who, c.origin())
-		return err
-	})
+	opened, err := c.SignIn.Begin(c.r.Context(), c.view, who, c.origin())
 	if err != nil {
 		return err
 	}

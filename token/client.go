@@ -56,82 +56,116 @@ type NewClient struct {
 
 // CreateClient registers an app. The secret of a confidential one is returned once and kept as its SHA-256. Errors: fault
 // Forbidden, Invalid on "name", "redirect_uris", "logout_uris" or "backchannel_logout_uri".
-func CreateClient(ctx context.Context, tx *db.Tx, permit admin.Permit, n NewClient, o audit.Origin) (Client, secret.Text, error) {
+func (s *Service) CreateClient(ctx context.Context, permit admin.Permit, n NewClient, o audit.Origin) (c Client, word secret.Text, err error) {
 	if err := permit.Need(admin.ManagePrograms); err != nil {
-		return Client{}, secret.Text{}, err
+		return c, word, err
 	}
 	if !permit.Covers(n.WebsiteID) {
-		return Client{}, secret.Text{}, fault.New(fault.Forbidden, "forbidden", "Your role does not reach this website.")
+		return c, word, fault.New(fault.Forbidden, "forbidden", "Your role does not reach this website.")
 	}
 	if err := n.check(); err != nil {
-		return Client{}, secret.Text{}, err
+		return c, word, err
 	}
-	now, err := tx.Now(ctx)
-	if err != nil {
-		return Client{}, secret.Text{}, err
-	}
-	c := Client{ClientID: clientIDPrefix + db.NewID().String(), WebsiteID: n.WebsiteID, Name: n.Name, Confidential: n.Confidential,
-		RedirectURIs: n.RedirectURIs, LogoutURIs: n.LogoutURIs, BackchannelURI: n.BackchannelURI, CreatedAt: now}
-	var made secret.Text
+	c = Client{ClientID: clientIDPrefix + db.NewID().String(), WebsiteID: n.WebsiteID, Name: n.Name, Confidential: n.Confidential,
+		RedirectURIs: n.RedirectURIs, LogoutURIs: n.LogoutURIs, BackchannelURI: n.BackchannelURI}
 	if n.Confidential {
-		made = secret.Random()
-		c.secretHash = secret.Digest(made)
+		word = secret.Random()
+		c.secretHash = secret.Digest(word)
 	}
-	err = tx.Row(ctx, `INSERT INTO oauth2_clients (client_id, website_id, name, secret_hash, redirect_uris, logout_uris, created_at,
-		backchannel_logout_uri) VALUES ($1,$2,$3,$4,$5,$6,$7,$8) RETURNING id`, c.ClientID, c.WebsiteID, c.Name, c.secretHash,
-		strings.Join(c.RedirectURIs, "\n"), strings.Join(c.LogoutURIs, "\n"), db.Micro(now), c.BackchannelURI).Scan(&c.ID)
+	err = permit.Write(ctx, s.DB, func(tx *db.Tx) error {
+		if c.CreatedAt, err = tx.Now(ctx); err != nil {
+			return err
+		}
+		err = tx.Row(ctx, `INSERT INTO oauth2_clients (client_id, website_id, name, secret_hash, redirect_uris, logout_uris, created_at,
+			backchannel_logout_uri) VALUES ($1,$2,$3,$4,$5,$6,$7,$8) RETURNING id`, c.ClientID, c.WebsiteID, c.Name, c.secretHash,
+			strings.Join(c.RedirectURIs, "\n"), strings.Join(c.LogoutURIs, "\n"), db.Micro(c.CreatedAt), c.BackchannelURI).Scan(&c.ID)
+		if err != nil {
+			return err
+		}
+		return c.record(ctx, tx, audit.ClientCreated, permit, o)
+	})
 	if err != nil {
 		return Client{}, secret.Text{}, err
 	}
-	return c, made, c.record(ctx, tx, audit.ClientCreated, permit, o)
+	return c, word, nil
+}
+
+// alterClient changes the app that a permit is for, in one transaction. Errors: fault Forbidden, NotFound; those of f.
+func (s *Service) alterClient(ctx context.Context, permit admin.Permit, clientID string, f func(tx *db.Tx, c *Client) error) (c Client, err error) {
+	if err := permit.Need(admin.ManagePrograms); err != nil {
+		return c, err
+	}
+	err = permit.Write(ctx, s.DB, func(tx *db.Tx) error {
+		c, err = clientNamed(ctx, tx, clientID)
+		if err == nil && !permit.Covers(c.WebsiteID) {
+			err = noClient()
+		}
+		if err != nil {
+			return err
+		}
+		return f(tx, &c)
+	})
+	return c, err
 }
 
 // ChangeClient gives an app what n says; its website and kind stay. What it holds goes on: codes are bound to the address that
-// they were sent to. Errors: those of CreateClient; NotFound.
-func ChangeClient(ctx context.Context, tx *db.Tx, permit admin.Permit, clientID string, n NewClient, o audit.Origin) (Client, error) {
-	c, err := reachClient(ctx, tx, permit, clientID)
-	if err != nil {
-		return Client{}, err
-	}
-	if err := n.check(); err != nil {
-		return Client{}, err
-	}
-	c.Name, c.RedirectURIs, c.LogoutURIs, c.BackchannelURI = n.Name, n.RedirectURIs, n.LogoutURIs, n.BackchannelURI
-	_, err = tx.Exec(ctx, "UPDATE oauth2_clients SET name = $2, redirect_uris = $3, logout_uris = $4, backchannel_logout_uri = $5 WHERE id = $1",
-		c.ID, c.Name, strings.Join(c.RedirectURIs, "\n"), strings.Join(c.LogoutURIs, "\n"), c.BackchannelURI)
-	if err != nil {
-		return Client{}, err
-	}
-	return c, c.record(ctx, tx, audit.ClientChanged, permit, o)
+// they were sent to. With renew a confidential one is given another secret, returned this once; the one before proves nothing any
+// more. Errors: those of CreateClient; NotFound; Conflict for renewing the secret of an app without one.
+func (s *Service) ChangeClient(ctx context.Context, permit admin.Permit, clientID string, n NewClient, renew bool, o audit.Origin) (c Client, word secret.Text, err error) {
+	c, err = s.alterClient(ctx, permit, clientID, func(tx *db.Tx, c *Client) error {
+		if err := n.check(); err != nil {
+			return err
+		}
+		if !renew && c.Name == n.Name && c.BackchannelURI == n.BackchannelURI && slices.Equal(c.RedirectURIs, n.RedirectURIs) && slices.Equal(c.LogoutURIs, n.LogoutURIs) {
+			return nil
+		}
+		c.Name, c.RedirectURIs, c.LogoutURIs, c.BackchannelURI = n.Name, n.RedirectURIs, n.LogoutURIs, n.BackchannelURI
+		_, err := tx.Exec(ctx, "UPDATE oauth2_clients SET name = $2, redirect_uris = $3, logout_uris = $4, backchannel_logout_uri = $5 WHERE id = $1",
+			c.ID, c.Name, strings.Join(c.RedirectURIs, "\n"), strings.Join(c.LogoutURIs, "\n"), c.BackchannelURI)
+		if err == nil {
+			err = c.record(ctx, tx, audit.ClientChanged, permit, o)
+		}
+		if err == nil && renew {
+			word, err = c.renew(ctx, tx, permit, o)
+		}
+		return err
+	})
+	return c, word, err
 }
 
-// RenewClientSecret gives a confidential app another secret, returned this once; the one before proves nothing any more.
-// Errors: fault Forbidden, NotFound; Conflict for an app without a secret.
-func RenewClientSecret(ctx context.Context, tx *db.Tx, permit admin.Permit, clientID string, o audit.Origin) (Client, secret.Text, error) {
-	c, err := reachClient(ctx, tx, permit, clientID)
-	if err != nil {
-		return Client{}, secret.Text{}, err
-	}
+// RenewClientSecret gives a confidential app another secret and changes nothing else. Errors: those of ChangeClient.
+func (s *Service) RenewClientSecret(ctx context.Context, permit admin.Permit, clientID string, o audit.Origin) (c Client, word secret.Text, err error) {
+	c, err = s.alterClient(ctx, permit, clientID, func(tx *db.Tx, c *Client) (err error) {
+		word, err = c.renew(ctx, tx, permit, o)
+		return err
+	})
+	return c, word, err
+}
+
+func (c Client) renew(ctx context.Context, tx *db.Tx, permit admin.Permit, o audit.Origin) (word secret.Text, err error) {
 	if !c.Confidential {
-		return Client{}, secret.Text{}, fault.New(fault.Conflict, "oauth2.no_secret", "This app is a public one, which has no secret.")
+		return word, fault.New(fault.Conflict, "oauth2.no_secret", "This app is a public one, which has no secret.")
 	}
-	made := secret.Random()
-	if _, err := tx.Exec(ctx, "UPDATE oauth2_clients SET secret_hash = $2 WHERE id = $1", c.ID, secret.Digest(made)); err != nil {
-		return Client{}, secret.Text{}, err
+	word = secret.Random()
+	if _, err := tx.Exec(ctx, "UPDATE oauth2_clients SET secret_hash = $2 WHERE id = $1", c.ID, secret.Digest(word)); err != nil {
+		return word, err
 	}
-	return c, made, c.record(ctx, tx, audit.ClientChanged, permit, o, "secret", "new")
+	return word, c.record(ctx, tx, audit.ClientChanged, permit, o, "secret", "new")
 }
 
-// reachClient is the app that a permit is for. Errors: fault Forbidden, NotFound.
-func reachClient(ctx context.Context, tx *db.Tx, permit admin.Permit, clientID string) (Client, error) {
-	if err := permit.Need(admin.ManagePrograms); err != nil {
-		return Client{}, err
-	}
-	c, err := clientNamed(ctx, tx, clientID)
-	if err == nil && !permit.Covers(c.WebsiteID) {
-		err = noClient()
-	}
-	return c, err
+// DeleteClient removes an app and every token that it holds. Errors: fault Forbidden, NotFound.
+func (s *Service) DeleteClient(ctx context.Context, permit admin.Permit, clientID string, o audit.Origin) error {
+	_, err := s.alterClient(ctx, permit, clientID, func(tx *db.Tx, c *Client) error {
+		n, err := tx.Exec(ctx, "DELETE FROM tokens WHERE client_id = $1", c.ID)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, "DELETE FROM oauth2_clients WHERE id = $1", c.ID); err != nil {
+			return err
+		}
+		return c.record(ctx, tx, audit.ClientDeleted, permit, o, "tokens", strconv.FormatInt(n, 10))
+	})
+	return err
 }
 
 func (c Client) record(ctx context.Context, tx *db.Tx, action string, permit admin.Permit, o audit.Origin, more ...string) error {
@@ -140,22 +174,6 @@ func (c Client) record(ctx context.Context, tx *db.Tx, action string, permit adm
 		detail[more[i]] = more[i+1]
 	}
 	return audit.Record(ctx, tx, audit.Entry{Action: action, Actor: permit.Actor(), Subject: c.Name, WebsiteID: c.WebsiteID, Origin: o, Detail: detail})
-}
-
-// DeleteClient removes an app and every token that it holds. Errors: fault Forbidden, NotFound.
-func DeleteClient(ctx context.Context, tx *db.Tx, permit admin.Permit, clientID string, o audit.Origin) error {
-	c, err := reachClient(ctx, tx, permit, clientID)
-	if err != nil {
-		return err
-	}
-	n, err := tx.Exec(ctx, "DELETE FROM tokens WHERE client_id = $1", c.ID)
-	if err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, "DELETE FROM oauth2_clients WHERE id = $1", c.ID); err != nil {
-		return err
-	}
-	return c.record(ctx, tx, audit.ClientDeleted, permit, o, "tokens", strconv.FormatInt(n, 10))
 }
 
 const clientColumns = "c.id, c.client_id, c.website_id, c.name, c.secret_hash, c.redirect_uris, c.logout_uris, c.backchannel_logout_uri, c.created_at"

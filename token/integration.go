@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/mail"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -224,7 +225,7 @@ func (s *Service) AddIntegration(ctx context.Context, permit admin.Permit, n New
 	if err := s.checkIntegration(ctx, &n); err != nil {
 		return Integration{}, err
 	}
-	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+	err = permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		if made, err = createIntegration(ctx, tx, n); err != nil {
 			return err
 		}
@@ -242,8 +243,9 @@ func (s *Service) ChangeIntegration(ctx context.Context, permit admin.Permit, id
 	if err := s.checkIntegration(ctx, &n); err != nil {
 		return Integration{}, err
 	}
-	err = s.DB.Write(ctx, func(tx *db.Tx) error {
-		if _, err := lockIntegration(ctx, tx, id); err != nil {
+	err = permit.Write(ctx, s.DB, func(tx *db.Tx) error {
+		before, err := lockIntegration(ctx, tx, id)
+		if err != nil {
 			return err
 		}
 		var twins int
@@ -258,7 +260,7 @@ func (s *Service) ChangeIntegration(ctx context.Context, permit admin.Permit, id
 		if db.IsUnique(err) {
 			return nameTaken()
 		}
-		if err != nil {
+		if err != nil || reflect.DeepEqual(before, after) {
 			return err
 		}
 		return recordIntegration(ctx, tx, audit.IntegrationChanged, permit.Actor(), after, o)
@@ -272,7 +274,7 @@ func (s *Service) DeleteIntegration(ctx context.Context, permit admin.Permit, id
 	if err := reach(permit); err != nil {
 		return Integration{}, err
 	}
-	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+	err = permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		if gone, err = lockIntegration(ctx, tx, id); err != nil {
 			return err
 		}

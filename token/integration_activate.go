@@ -66,7 +66,7 @@ func (s *Service) Activate(ctx context.Context, permit admin.Permit, id int64, o
 	}
 	var a Activation
 	var verifier secret.Text
-	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+	err = permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		a, verifier = Activation{}, secret.Text{}
 		if a.Integration, err = s.renew(ctx, tx, id); err != nil {
 			return err

@@ -1,7 +1,6 @@
 package token_test
 
 import (
-	"context"
 	"encoding/base64"
 	"net/url"
 	"strings"
@@ -47,13 +46,13 @@ func connect(t *testing.T, d *db.DB) *connection {
 }
 
 // register makes an app of a store view's website.
-func (c *connection) register(view string, confidential bool) (app token.Client, word secret.Text) {
+func (c *connection) register(view string, confidential bool) (token.Client, secret.Text) {
 	c.T.Helper()
-	c.Write(func(ctx context.Context, tx *db.Tx) (err error) {
-		app, word, err = token.CreateClient(ctx, tx, admin.CommandLine(admin.ManagePrograms), token.NewClient{WebsiteID: c.View(view).WebsiteID,
-			Name: "Lune App", RedirectURIs: []string{back}, Confidential: confidential}, audit.Origin{})
-		return err
-	})
+	app, word, err := c.Tokens.CreateClient(ctx, admin.CommandLine(admin.ManagePrograms), token.NewClient{WebsiteID: c.View(view).WebsiteID,
+		Name: "Lune App", RedirectURIs: []string{back}, Confidential: confidential}, audit.Origin{})
+	if err != nil {
+		c.T.Fatal(err)
+	}
 	return app, word
 }
 
@@ -205,11 +204,8 @@ func TestOnlySafeAddressesAreRegistered(t *testing.T) {
 			"http://app.test/back": false, "https://app.test/#x": false, "https://u@app.test/": false, "https://*.app.test/": false, "/back": false,
 			"javascript:alert(1)": false, "data:text/html,x": false, "https:///x": false, "https://app.test/a b": false, "https://app.test;x/": false, "myapp:/back": false,
 		} {
-			err := d.Write(ctx, func(tx *db.Tx) error {
-				_, _, err := token.CreateClient(ctx, tx, admin.CommandLine(admin.ManagePrograms), token.NewClient{WebsiteID: h.View("lune_en").WebsiteID,
-					Name: "App", RedirectURIs: []string{uri}}, audit.Origin{})
-				return err
-			})
+			_, _, err := h.Tokens.CreateClient(ctx, admin.CommandLine(admin.ManagePrograms), token.NewClient{WebsiteID: h.View("lune_en").WebsiteID,
+				Name: "App", RedirectURIs: []string{uri}}, audit.Origin{})
 			if (err == nil) != want || err != nil && !fault.Is(err, fault.Invalid) {
 				t.Errorf("%s: %v", uri, err)
 			}
@@ -408,9 +404,7 @@ func TestEveryRevocationReachesOAuth(t *testing.T) {
 		},
 		"disconnect": func(c *connection) error { return c.server.Disconnect(ctx, c.who, c.app.ID, fixture.Origin) },
 		"the app is deleted": func(c *connection) error {
-			return c.DB.Write(ctx, func(tx *db.Tx) error {
-				return token.DeleteClient(ctx, tx, admin.CommandLine(admin.ManagePrograms), c.app.ClientID, audit.Origin{})
-			})
+			return c.Tokens.DeleteClient(ctx, admin.CommandLine(admin.ManagePrograms), c.app.ClientID, audit.Origin{})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -70,7 +70,7 @@ func (s *Service) RevokeOne(ctx context.Context, permit admin.Permit, customerID
 	if err := permit.Need(admin.ForceSignIn); err != nil {
 		return err
 	}
-	return s.DB.Write(ctx, func(tx *db.Tx) error {
+	return permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		c, err := customer.Reach(ctx, tx, permit.Covers, customerID)
 		if err != nil {
 			return err

@@ -221,7 +221,7 @@ func (s *Service) Force(ctx context.Context, permit admin.Permit, customerID int
 		return Receipt{}, err
 	}
 	var r Receipt
-	err := s.DB.Write(ctx, func(tx *db.Tx) error {
+	err := permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		r = Receipt{}
 		c, err := customer.Reach(ctx, tx, permit.Covers, customerID)
 		if err != nil {

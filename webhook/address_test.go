@@ -40,17 +40,13 @@ func TestAddressesInsideAreRefusedWhenGiven(t *testing.T) {
 			}},
 			"app": {shop.WebhookPrivateAddresses, func(address string) error {
 				n := appAt(h, site, address)
-				return d.Write(t.Context(), func(tx *db.Tx) error {
-					_, _, err := token.CreateClient(t.Context(), tx, owner, n, audit.Origin{})
-					return err
-				})
+				_, _, err := h.Tokens.CreateClient(t.Context(), owner, n, audit.Origin{})
+				return err
 			}},
 			"app, changed": {shop.WebhookPrivateAddresses, func(address string) error {
 				n := appAt(h, site, address)
-				return d.Write(t.Context(), func(tx *db.Tx) error {
-					_, err := token.ChangeClient(t.Context(), tx, owner, lune.ClientID, n, audit.Origin{})
-					return err
-				})
+				_, _, err := h.Tokens.ChangeClient(t.Context(), owner, lune.ClientID, n, false, audit.Origin{})
+				return err
 			}},
 			"integration": {shop.PrivateCallbacks, func(address string) error {
 				_, err := h.Tokens.AddIntegration(t.Context(), owner, erpAt(address, address), audit.Origin{})

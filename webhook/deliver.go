@@ -258,7 +258,7 @@ func Deliveries(ctx context.Context, tx *db.Tx, webhook db.ID, after db.ID, limi
 // Replay sends an event again to the webhook that it was for, with the same id and the same bytes. Errors: fault NotFound;
 // Conflict for a webhook that is disabled.
 func (s *Service) Replay(ctx context.Context, permit admin.Permit, webhook, delivery db.ID, o audit.Origin) error {
-	return s.DB.Write(ctx, func(tx *db.Tx) error {
+	return permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		w, err := Find(ctx, tx, permit, webhook)
 		if err != nil {
 			return err

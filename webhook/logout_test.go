@@ -32,13 +32,13 @@ const (
 )
 
 // app registers an app of the website "lune" that is told of sign-outs at an address; "" for one that is not.
-func app(h *fixture.House, tellAt string) (made token.Client) {
+func app(h *fixture.House, tellAt string) token.Client {
 	h.T.Helper()
-	h.Write(func(ctx context.Context, tx *db.Tx) (err error) {
-		made, _, err = token.CreateClient(ctx, tx, admin.CommandLine(admin.ManagePrograms), token.NewClient{WebsiteID: h.View("lune_en").WebsiteID,
-			Name: "Lune App", RedirectURIs: []string{answersAt}, BackchannelURI: tellAt, Told: outbound.Rules{Plain: true, Inside: true}}, audit.Origin{})
-		return err
-	})
+	made, _, err := h.Tokens.CreateClient(h.T.Context(), admin.CommandLine(admin.ManagePrograms), token.NewClient{WebsiteID: h.View("lune_en").WebsiteID,
+		Name: "Lune App", RedirectURIs: []string{answersAt}, BackchannelURI: tellAt, Told: outbound.Rules{Plain: true, Inside: true}}, audit.Origin{})
+	if err != nil {
+		h.T.Fatal(err)
+	}
 	return made
 }
 
@@ -300,9 +300,9 @@ func TestLogoutsAreNotSentInside(t *testing.T) {
 		}
 		gone := app(h, r.URL)
 		end(gone, func() {
-			h.Write(func(ctx context.Context, tx *db.Tx) error {
-				return token.DeleteClient(ctx, tx, admin.CommandLine(admin.ManagePrograms), gone.ClientID, audit.Origin{})
-			})
+			if err := h.Tokens.DeleteClient(t.Context(), admin.CommandLine(admin.ManagePrograms), gone.ClientID, audit.Origin{}); err != nil {
+				t.Fatal(err)
+			}
 		})
 		if len(r.all()) != 0 || states[mail.Unneeded] != 1 {
 			t.Errorf("after the app was deleted: %d requests, %v", len(r.all()), states)
@@ -327,11 +327,8 @@ func TestOnlySafeAddressesAreToldOfSignOuts(t *testing.T) {
 			{"https://app.test/#x", true, false}, {"https://user@app.test/", true, false}, {"https:///logout", true, false},
 			{"com.example.app:/logout", true, false}, {"file:///etc/passwd", true, false}, {"https://app.test/a b", true, false}, {"logout", true, false},
 		} {
-			err := h.DB.Write(t.Context(), func(tx *db.Tx) error {
-				_, _, err := token.CreateClient(t.Context(), tx, admin.CommandLine(admin.ManagePrograms), token.NewClient{WebsiteID: h.View("lune_en").WebsiteID,
-					Name: "Lune App", RedirectURIs: []string{answersAt}, BackchannelURI: r.uri, Told: outbound.Rules{Plain: r.plain}}, audit.Origin{})
-				return err
-			})
+			_, _, err := h.Tokens.CreateClient(t.Context(), admin.CommandLine(admin.ManagePrograms), token.NewClient{WebsiteID: h.View("lune_en").WebsiteID,
+				Name: "Lune App", RedirectURIs: []string{answersAt}, BackchannelURI: r.uri, Told: outbound.Rules{Plain: r.plain}}, audit.Origin{})
 			if (err == nil) != r.ok {
 				t.Errorf("%q, plain %t: %v", r.uri, r.plain, err)
 			}

@@ -105,7 +105,7 @@ func (s *Service) Create(ctx context.Context, permit admin.Permit, n New, o audi
 	if err != nil {
 		return Webhook{}, secret.Text{}, err
 	}
-	err = s.DB.Write(ctx, func(tx *db.Tx) error {
+	err = permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		now, err := tx.Now(ctx)
 		if err != nil {
 			return err
@@ -239,7 +239,7 @@ func Find(ctx context.Context, tx *db.Tx, permit admin.Permit, id db.ID) (Webhoo
 
 // SetActive enables or disables a webhook. What waits for a disabled one is not sent; it can be replayed later.
 func (s *Service) SetActive(ctx context.Context, permit admin.Permit, id db.ID, active bool, o audit.Origin) error {
-	return s.DB.Write(ctx, func(tx *db.Tx) error {
+	return permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		w, err := Find(ctx, tx, permit, id)
 		if err != nil || w.Active == active {
 			return err
@@ -262,7 +262,7 @@ func setActive(ctx context.Context, tx *db.Tx, w Webhook, active bool, by audit.
 
 // Delete deletes a webhook and the list of its deliveries. What waits for it is not sent.
 func (s *Service) Delete(ctx context.Context, permit admin.Permit, id db.ID, o audit.Origin) error {
-	return s.DB.Write(ctx, func(tx *db.Tx) error {
+	return permit.Write(ctx, s.DB, func(tx *db.Tx) error {
 		w, err := Find(ctx, tx, permit, id)
 		if err != nil {
 			return err

@@ -133,12 +133,12 @@ func (p *past) programs() error {
 	}
 	site, _ := stores.WebsiteByCode(lune) // readdress has made them
 	other, _ := stores.WebsiteByCode(nordlicht)
+	p.app, _, err = p.h.Tokens.CreateClient(p.ctx, permit, token.NewClient{WebsiteID: site.ID, Name: "Maison Lune for iPhone",
+		RedirectURIs: []string{"example.maison-lune.app:/signed-in"}}, p.desk())
+	if err != nil {
+		return err
+	}
 	return p.h.DB.Write(p.ctx, func(tx *db.Tx) (err error) {
-		p.app, _, err = token.CreateClient(p.ctx, tx, permit, token.NewClient{WebsiteID: site.ID, Name: "Maison Lune for iPhone",
-			RedirectURIs: []string{"example.maison-lune.app:/signed-in"}}, p.desk())
-		if err != nil {
-			return err
-		}
 		if err := p.set(tx, shop.SignInByLetter, "1", shop.Scope{Kind: shop.Websites, ID: other.ID}); err != nil {
 			return err
 		}

@@ -11,7 +11,6 @@ import (
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/outbound"
-	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 	"github.com/rekeyhq/rekey/token"
 )
@@ -45,14 +44,9 @@ func (c *clientCreate) Run(ctx context.Context, sh shell) error {
 		if err != nil {
 			return err
 		}
-		var made token.Client
-		var word secret.Text
-		err = h.DB.Write(ctx, func(tx *db.Tx) error {
-			made, word, err = token.CreateClient(ctx, tx, admin.CommandLine(admin.ManagePrograms), token.NewClient{WebsiteID: website.ID, Name: c.Name,
-				RedirectURIs: c.RedirectURI, LogoutURIs: c.LogoutURI, Confidential: c.Confidential,
-				BackchannelURI: c.Backchannel, Told: h.Shop.Outbound(stores, shop.WebhookPrivateAddresses)}, audit.Origin{})
-			return err
-		})
+		made, word, err := h.Tokens.CreateClient(ctx, managePrograms, token.NewClient{WebsiteID: website.ID, Name: c.Name,
+			RedirectURIs: c.RedirectURI, LogoutURIs: c.LogoutURI, Confidential: c.Confidential,
+			BackchannelURI: c.Backchannel, Told: h.Shop.Outbound(stores, shop.WebhookPrivateAddresses)}, audit.Origin{})
 		if err != nil {
 			return err
 		}
@@ -88,23 +82,18 @@ func (c *clientUpdate) Run(ctx context.Context, sh shell) error {
 		if err != nil {
 			return err
 		}
-		var after token.Client
-		var word secret.Text
-		err = h.DB.Write(ctx, func(tx *db.Tx) error {
-			all, err := token.Clients(ctx, tx, managePrograms)
-			at := slices.IndexFunc(all, func(one token.Client) bool { return one.ClientID == c.ClientID })
-			if err == nil && at < 0 {
-				err = fmt.Errorf("there is no app %q; rekey oauth-client list shows them", c.ClientID)
-			}
-			if err != nil {
-				return err
-			}
-			if after, err = token.ChangeClient(ctx, tx, managePrograms, c.ClientID, c.over(all[at], h.Shop.Outbound(stores, shop.WebhookPrivateAddresses)), audit.Origin{}); err != nil || !c.NewSecret {
-				return err
-			}
-			_, word, err = token.RenewClientSecret(ctx, tx, managePrograms, c.ClientID, audit.Origin{})
+		var all []token.Client
+		if err := h.DB.Read(ctx, func(tx *db.Tx) (err error) {
+			all, err = token.Apps(ctx, tx, managePrograms)
 			return err
-		})
+		}); err != nil {
+			return err
+		}
+		at := slices.IndexFunc(all, func(one token.Client) bool { return one.ClientID == c.ClientID })
+		if at < 0 {
+			return fmt.Errorf("there is no app %q; rekey oauth-client list shows them", c.ClientID)
+		}
+		after, word, err := h.Tokens.ChangeClient(ctx, managePrograms, c.ClientID, c.over(all[at], h.Shop.Outbound(stores, shop.WebhookPrivateAddresses)), c.NewSecret, audit.Origin{})
 		if err != nil {
 			return err
 		}
@@ -203,10 +192,7 @@ type clientDelete struct {
 // Run deletes the app.
 func (c *clientDelete) Run(ctx context.Context, sh shell) error {
 	return c.change(ctx, func(h *app.House) error {
-		err := h.DB.Write(ctx, func(tx *db.Tx) error {
-			return token.DeleteClient(ctx, tx, admin.CommandLine(admin.ManagePrograms), c.ClientID, audit.Origin{})
-		})
-		if err != nil {
+		if err := h.Tokens.DeleteClient(ctx, managePrograms, c.ClientID, audit.Origin{}); err != nil {
 			return err
 		}
 		fmt.Fprintf(sh.out, "App %s was deleted, and every token that it held.\n", c.ClientID)

@@ -45,7 +45,7 @@ var cuts = map[string]cut{
 		})()
 	},
 	administrator: func(s *stage) error {
-		return s.Admins.ResetFactors(ctx, may(admin.ManageAdmins), "ada", home)
+		return s.Admins.ResetFactors(ctx, s.may(admin.ManageAdmins), "ada", home)
 	},
 }
 

@@ -24,6 +24,9 @@ var used = []string{"tokens"}
 
 // shoppers are the journeys of people who buy, and of whoever pretends to be one.
 var shoppers = []journey{
+	{name: "go on with an account just made", ready: func(s *stage) act {
+		return func() error { _, err := s.SignIn.Begin(ctx, s.view, s.c, home); return err }
+	}},
 	{name: "ask for a link", ready: func(s *stage) act {
 		return func() error { return s.Recovery.RequestIn(ctx, s.view, secret.Random(), s.c.Email, home) }
 	}},
@@ -130,7 +133,7 @@ var shoppers = []journey{
 	{name: "have a registration finished by a program", spends: registration, ready: func(s *stage) act {
 		link, _ := s.registration()
 		return func() error {
-			_, err := s.Customers.Activate(ctx, may(admin.EditCustomers), "zoe@lune.test", link, home)
+			_, err := s.Customers.Activate(ctx, s.may(admin.EditCustomers), "zoe@lune.test", link, home)
 			return err
 		}
 	}},

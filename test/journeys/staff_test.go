@@ -38,50 +38,50 @@ func (s *stage) passkeys() (all []signin.Passkey) {
 // staff are the journeys of administrators and of the store's own work.
 var staff = []journey{
 	{name: "reset a customer's password", ready: func(s *stage) act {
-		return func() error { return s.Recovery.Send(ctx, may(admin.ResetPassword), s.c.ID, home) }
+		return func() error { return s.Recovery.Send(ctx, s.may(admin.ResetPassword), s.c.ID, home) }
 	}},
 	{name: "force a customer to sign in", ready: func(s *stage) act {
 		s.bearer()
 		s.signedIn()
-		return func() error { _, err := s.Tokens.Force(ctx, may(admin.ForceSignIn), s.c.ID, true, home); return err }
+		return func() error { _, err := s.Tokens.Force(ctx, s.may(admin.ForceSignIn), s.c.ID, true, home); return err }
 	}},
 	{name: "revoke one token", ready: func(s *stage) act {
 		b, err := s.Tokens.Check(ctx, s.bearer())
 		s.ok(err)
-		return func() error { return s.Tokens.RevokeOne(ctx, may(admin.ForceSignIn), s.c.ID, b.TokenID, home) }
+		return func() error { return s.Tokens.RevokeOne(ctx, s.may(admin.ForceSignIn), s.c.ID, b.TokenID, home) }
 	}},
 	{name: "unlock a customer", ready: func(s *stage) act {
 		for range 10 {
 			s.SignIn.SignIn(ctx, s.view, s.c.Email, secret.NewText("wrong"), home)
 		}
-		return func() error { return s.SignIn.Unlock(ctx, may(admin.UnlockCustomer), s.c.ID, home) }
+		return func() error { return s.SignIn.Unlock(ctx, s.may(admin.UnlockCustomer), s.c.ID, home) }
 	}},
 	{name: "take a customer's passkey", ready: func(s *stage) act {
 		_, key := s.withPasskey()
-		return func() error { return s.SignIn.TakePasskey(ctx, may(admin.RemovePasskeys), s.c.ID, key.ID, home) }
+		return func() error { return s.SignIn.TakePasskey(ctx, s.may(admin.RemovePasskeys), s.c.ID, key.ID, home) }
 	}},
 	{name: "make a customer", ready: func(s *stage) act {
 		return func() error {
-			_, err := s.Customers.OpenAs(ctx, may(admin.EditCustomers), s.view, newcomer(), home)
+			_, err := s.Customers.OpenAs(ctx, s.may(admin.EditCustomers), s.view, newcomer(), home)
 			return err
 		}
 	}},
 	{name: "disable a customer", ready: func(s *stage) act {
 		off := false
 		return func() error {
-			_, err := s.Customers.UpdateAs(ctx, may(admin.EditCustomers), s.c.ID, customer.Changes{Active: &off}, home)
+			_, err := s.Customers.UpdateAs(ctx, s.may(admin.EditCustomers), s.c.ID, customer.Changes{Active: &off}, home)
 			return err
 		}
 	}},
 	{name: "delete a customer", ready: func(s *stage) act {
 		s.bearer()
-		return func() error { return s.Customers.Delete(ctx, may(admin.DeleteCustomers), s.c.ID, home) }
+		return func() error { return s.Customers.Delete(ctx, s.may(admin.DeleteCustomers), s.c.ID, home) }
 	}},
 	{name: "send a confirmation again", ready: func(s *stage) act {
 		s.registration()
 		s.clock.Advance(2 * registrationPause)
 		return func() error {
-			return s.Customers.ResendConfirmation(ctx, may(admin.EditCustomers), s.view, "zoe@lune.test", home)
+			return s.Customers.ResendConfirmation(ctx, s.may(admin.EditCustomers), s.view, "zoe@lune.test", home)
 		}
 	}},
 	{name: "change a setting", ready: func(s *stage) act {
@@ -108,7 +108,7 @@ var staff = []journey{
 
 	{name: "make an administrator", ready: func(s *stage) act {
 		n := admin.New{Username: "grace", Email: "grace@lune.test", Role: admin.Owner, Password: secret.NewText(newWord)}
-		return func() error { _, err := s.Admins.Create(ctx, may(admin.ManageAdmins), n, home); return err }
+		return func() error { _, err := s.Admins.Create(ctx, s.may(admin.ManageAdmins), n, home); return err }
 	}},
 	{name: "give an administrator a passkey", keeps: counted, ready: func(s *stage) act {
 		_, ada := s.adminSession()
@@ -132,45 +132,45 @@ var staff = []journey{
 		name, role, website := "Grace", "support", s.view.WebsiteID
 		id := s.colleague()
 		return func() error {
-			_, err := s.Admins.Update(ctx, may(admin.ManageAdmins), id, admin.Changes{Name: &name, Role: &role, WebsiteID: &website}, home)
+			_, err := s.Admins.Update(ctx, s.may(admin.ManageAdmins), id, admin.Changes{Name: &name, Role: &role, WebsiteID: &website}, home)
 			return err
 		}
 	}},
 	{name: "disable an administrator", ready: func(s *stage) act {
 		id := s.colleague()
-		return func() error { return s.Admins.Disable(ctx, may(admin.ManageAdmins), id, home) }
+		return func() error { return s.Admins.Disable(ctx, s.may(admin.ManageAdmins), id, home) }
 	}},
 	{name: "enable an administrator", ready: func(s *stage) act {
 		id := s.colleague()
-		s.ok(s.Admins.Disable(ctx, may(admin.ManageAdmins), id, home))
-		return func() error { return s.Admins.Enable(ctx, may(admin.ManageAdmins), id, home) }
+		s.ok(s.Admins.Disable(ctx, s.may(admin.ManageAdmins), id, home))
+		return func() error { return s.Admins.Enable(ctx, s.may(admin.ManageAdmins), id, home) }
 	}},
 	{name: "sign another administrator out", ready: func(s *stage) act {
 		id := s.colleague()
-		return func() error { return s.Admins.EndSessions(ctx, may(admin.ManageAdmins), id, home) }
+		return func() error { return s.Admins.EndSessions(ctx, s.may(admin.ManageAdmins), id, home) }
 	}},
 	{name: "delete an administrator", ready: func(s *stage) act {
 		id := s.colleague()
-		return func() error { return s.Admins.Delete(ctx, may(admin.ManageAdmins), id, home) }
+		return func() error { return s.Admins.Delete(ctx, s.may(admin.ManageAdmins), id, home) }
 	}},
 	{name: "ask for an administrator's new address", ready: func(s *stage) act {
 		return func() error {
-			return s.Admins.AskAddress(ctx, may(admin.ManageAdmins), s.ada.ID, "ada@post.test", home)
+			return s.Admins.AskAddress(ctx, s.may(admin.ManageAdmins), s.ada.ID, "ada@post.test", home)
 		}
 	}},
 	{name: "write the letter to an administrator's new address", ready: func(s *stage) act {
-		s.ok(s.Admins.AskAddress(ctx, may(admin.ManageAdmins), s.ada.ID, "ada@post.test", home))
+		s.ok(s.Admins.AskAddress(ctx, s.may(admin.ManageAdmins), s.ada.ID, "ada@post.test", home))
 		letter := s.queued(admin.AddressLetter)[0]
 		return func() error { _, err := s.Admins.Composers()[letter.Kind](ctx, letter); return err }
 	}},
 	{name: "prove an administrator's new address", spends: adminLink, check: true, ready: func(s *stage) act {
-		s.ok(s.Admins.AskAddress(ctx, may(admin.ManageAdmins), s.ada.ID, "ada@post.test", home))
+		s.ok(s.Admins.AskAddress(ctx, s.may(admin.ManageAdmins), s.ada.ID, "ada@post.test", home))
 		link := linkIn(s.letters(admin.AddressLetter)[0].Button)
 		return func() error { return s.Admins.CompleteAddress(ctx, link, home) }
 	}},
 	{name: "set an administrator's password", ready: func(s *stage) act {
 		return func() error {
-			return s.Admins.SetPassword(ctx, may(admin.ManageAdmins), "ada", secret.NewText(newWord))
+			return s.Admins.SetPassword(ctx, s.may(admin.ManageAdmins), "ada", secret.NewText(newWord))
 		}
 	}},
 	{name: "sign an administrator in", keeps: counted, check: true, ready: func(s *stage) act {
@@ -232,32 +232,32 @@ var staff = []journey{
 	}},
 	{name: "reset an administrator's factors", ready: func(s *stage) act {
 		s.totp()
-		return func() error { return s.Admins.ResetFactors(ctx, may(admin.ManageAdmins), "ada", home) }
+		return func() error { return s.Admins.ResetFactors(ctx, s.may(admin.ManageAdmins), "ada", home) }
 	}},
 
 	{name: "send an email again", ready: func(s *stage) act {
 		s.ok(s.Recovery.RequestIn(ctx, s.view, secret.Random(), s.c.Email, home))
 		letter := s.queued(recovery.ForgotLetter)[0]
-		return func() error { return s.Recovery.Resend(ctx, may(admin.ResendEmails), letter.ID, home) }
+		return func() error { return s.Recovery.Resend(ctx, s.may(admin.ResendEmails), letter.ID, home) }
 	}},
 	{name: "send every email again", ready: func(s *stage) act {
 		s.ok(s.Recovery.RequestIn(ctx, s.view, secret.Random(), s.c.Email, home))
-		return func() error { _, err := s.Recovery.ResendAll(ctx, may(admin.ResendEmails), true, home); return err }
+		return func() error { _, err := s.Recovery.ResendAll(ctx, s.may(admin.ResendEmails), true, home); return err }
 	}},
 
 	{name: "make a webhook", ready: func(s *stage) act {
 		return func() error {
-			_, _, err := s.Webhooks.Create(ctx, may(webhook.Right), webhook.New{URL: "http://127.0.0.1:9/", Types: []string{webhook.Types()[0].Name}}, home)
+			_, _, err := s.Webhooks.Create(ctx, s.may(webhook.Right), webhook.New{URL: "http://127.0.0.1:9/", Types: []string{webhook.Types()[0].Name}}, home)
 			return err
 		}
 	}},
 	{name: "switch a webhook off", ready: func(s *stage) act {
 		w := s.hook()
-		return func() error { return s.Webhooks.SetActive(ctx, may(webhook.Right), w.ID, false, home) }
+		return func() error { return s.Webhooks.SetActive(ctx, s.may(webhook.Right), w.ID, false, home) }
 	}},
 	{name: "delete a webhook", ready: func(s *stage) act {
 		w := s.hook()
-		return func() error { return s.Webhooks.Delete(ctx, may(webhook.Right), w.ID, home) }
+		return func() error { return s.Webhooks.Delete(ctx, s.may(webhook.Right), w.ID, home) }
 	}},
 
 	{name: "tell receivers the news", ready: func(s *stage) act {
@@ -272,38 +272,38 @@ var staff = []journey{
 			told, err = webhook.Deliveries(ctx, tx, w.ID, db.ID{}, 1)
 			return err
 		})
-		return func() error { return s.Webhooks.Replay(ctx, may(webhook.Right), w.ID, told[0].ID, home) }
+		return func() error { return s.Webhooks.Replay(ctx, s.may(webhook.Right), w.ID, told[0].ID, home) }
 	}},
 
 	{name: "describe an incident", ready: func(s *stage) act {
 		return func() error {
-			_, err := s.Incidents.Describe(ctx, may(admin.RunIncidents), "24 November", incident.Choice{}, incident.Measures{Sessions: true}, "", home)
+			_, err := s.Incidents.Describe(ctx, s.may(admin.RunIncidents), "24 November", incident.Choice{}, incident.Measures{Sessions: true}, "", home)
 			return err
 		}
 	}},
 	{name: "decide on an incident", ready: func(s *stage) act {
 		i := s.described()
 		return func() error {
-			return s.Incidents.Decide(ctx, may(admin.RunIncidents), i.ID, incident.Measures{Tokens: true})
+			return s.Incidents.Decide(ctx, s.may(admin.RunIncidents), i.ID, incident.Measures{Tokens: true})
 		}
 	}},
 	{name: "start an incident", ready: func(s *stage) act {
 		i := s.described()
-		ok2(s, func() (int64, error) { return s.Incidents.Count(ctx, may(admin.RunIncidents), i.ID) })
-		return func() error { return s.Incidents.Start(ctx, may(admin.RunIncidents), i.ID, home) }
+		ok2(s, func() (int64, error) { return s.Incidents.Count(ctx, s.may(admin.RunIncidents), i.ID) })
+		return func() error { return s.Incidents.Start(ctx, s.may(admin.RunIncidents), i.ID, home) }
 	}},
 	{name: "pause an incident", ready: func(s *stage) act {
 		i := s.started()
-		return func() error { return s.Incidents.Pause(ctx, may(admin.RunIncidents), i.ID, home) }
+		return func() error { return s.Incidents.Pause(ctx, s.may(admin.RunIncidents), i.ID, home) }
 	}},
 	{name: "resume an incident", ready: func(s *stage) act {
 		i := s.started()
-		s.ok(s.Incidents.Pause(ctx, may(admin.RunIncidents), i.ID, home))
-		return func() error { return s.Incidents.Resume(ctx, may(admin.RunIncidents), i.ID, home) }
+		s.ok(s.Incidents.Pause(ctx, s.may(admin.RunIncidents), i.ID, home))
+		return func() error { return s.Incidents.Resume(ctx, s.may(admin.RunIncidents), i.ID, home) }
 	}},
 	{name: "cancel an incident", ready: func(s *stage) act {
 		i := s.started()
-		return func() error { return s.Incidents.Cancel(ctx, may(admin.RunIncidents), i.ID, home) }
+		return func() error { return s.Incidents.Cancel(ctx, s.may(admin.RunIncidents), i.ID, home) }
 	}},
 }
 
@@ -379,26 +379,36 @@ var programs = []journey{
 		s.granted(app)
 		return func() error { return s.OAuth2.Disconnect(ctx, s.c, app.ID, home) }
 	}},
-	{name: "add a client, change it, renew its secret and delete it", ready: func(s *stage) act {
-		return s.in(func(ctx context.Context, tx *db.Tx) error {
-			n := token.NewClient{WebsiteID: s.view.WebsiteID, Name: "Lune App", RedirectURIs: []string{back}, Confidential: true}
-			app, _, err := token.CreateClient(ctx, tx, may(admin.ManagePrograms), n, home)
-			if err != nil {
-				return err
-			}
-			n.Name = "Lune"
-			if _, err = token.ChangeClient(ctx, tx, may(admin.ManagePrograms), app.ClientID, n, home); err != nil {
-				return err
-			}
-			if _, _, err = token.RenewClientSecret(ctx, tx, may(admin.ManagePrograms), app.ClientID, home); err != nil {
-				return err
-			}
-			return token.DeleteClient(ctx, tx, may(admin.ManagePrograms), app.ClientID, home)
-		})
+	{name: "add an app", ready: func(s *stage) act {
+		n := token.NewClient{WebsiteID: s.view.WebsiteID, Name: "Lune App", RedirectURIs: []string{back}, Confidential: true}
+		return func() error {
+			_, _, err := s.Tokens.CreateClient(ctx, s.may(admin.ManagePrograms), n, home)
+			return err
+		}
+	}},
+	{name: "change an app and renew its secret", ready: func(s *stage) act {
+		app := s.app()
+		n := token.NewClient{Name: "Lune", RedirectURIs: []string{back}}
+		return func() error {
+			_, _, err := s.Tokens.ChangeClient(ctx, s.may(admin.ManagePrograms), app.ClientID, n, true, home)
+			return err
+		}
+	}},
+	{name: "renew an app's secret", ready: func(s *stage) act {
+		app := s.app()
+		return func() error {
+			_, _, err := s.Tokens.RenewClientSecret(ctx, s.may(admin.ManagePrograms), app.ClientID, home)
+			return err
+		}
+	}},
+	{name: "delete an app", ready: func(s *stage) act {
+		app := s.app()
+		s.granted(app)
+		return func() error { return s.Tokens.DeleteClient(ctx, s.may(admin.ManagePrograms), app.ClientID, home) }
 	}},
 	{name: "add an integration", ready: func(s *stage) act {
 		return func() error {
-			_, err := s.Tokens.AddIntegration(ctx, may(admin.ManagePrograms), token.NewIntegration{Name: "CRM", Email: "crm@lune.test",
+			_, err := s.Tokens.AddIntegration(ctx, s.may(admin.ManagePrograms), token.NewIntegration{Name: "CRM", Email: "crm@lune.test",
 				Rights: []admin.Right{admin.ViewCustomers}}, home)
 			return err
 		}
@@ -406,19 +416,19 @@ var programs = []journey{
 	{name: "change an integration", ready: func(s *stage) act {
 		i := s.erp("")
 		return func() error {
-			_, err := s.Tokens.ChangeIntegration(ctx, may(admin.ManagePrograms), i.ID, token.NewIntegration{Name: "CRM", Email: "crm@lune.test",
+			_, err := s.Tokens.ChangeIntegration(ctx, s.may(admin.ManagePrograms), i.ID, token.NewIntegration{Name: "CRM", Email: "crm@lune.test",
 				Rights: []admin.Right{admin.ViewCustomers}}, home)
 			return err
 		}
 	}},
 	{name: "activate an integration", ready: func(s *stage) act {
 		i := s.erp("")
-		return func() error { _, err := s.Tokens.Activate(ctx, may(admin.ManagePrograms), i.ID, home); return err }
+		return func() error { _, err := s.Tokens.Activate(ctx, s.may(admin.ManagePrograms), i.ID, home); return err }
 	}},
 	{name: "delete an integration", ready: func(s *stage) act {
 		i := s.erp("")
 		return func() error {
-			_, err := s.Tokens.DeleteIntegration(ctx, may(admin.ManagePrograms), i.ID, home)
+			_, err := s.Tokens.DeleteIntegration(ctx, s.may(admin.ManagePrograms), i.ID, home)
 			return err
 		}
 	}},

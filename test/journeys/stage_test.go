@@ -54,6 +54,7 @@ type stage struct {
 	OAuth2    *token.OAuth2
 	Webhooks  *webhook.Service
 	Incidents *incident.Service
+	permit    func(admin.Right) admin.Permit
 }
 
 func set(t *testing.T, d *db.DB, clock *dbtest.Clock) *stage {
@@ -66,12 +67,18 @@ func set(t *testing.T, d *db.DB, clock *dbtest.Clock) *stage {
 		OAuth2: &token.OAuth2{DB: d, Key: h.Key}, Webhooks: &webhook.Service{DB: d, Shop: h.Shop, Key: h.Key},
 		Incidents: &incident.Service{DB: d, Shop: h.Shop, Hasher: h.Hasher, Recovery: h.Recovery}}
 	s.ada = ok2(s, func() (admin.Admin, error) {
-		return h.Admins.Create(ctx, may(admin.ManageAdmins), admin.New{Username: "ada", Email: "ada@lune.test", Role: admin.Owner, Password: word()}, home)
+		return h.Admins.Create(ctx, s.may(admin.ManageAdmins), admin.New{Username: "ada", Email: "ada@lune.test", Role: admin.Owner, Password: word()}, home)
 	})
 	return s
 }
 
-func may(r admin.Right) admin.Permit { return admin.CommandLine(r) }
+// may is the operator's permit, or what a test gives instead.
+func (s *stage) may(r admin.Right) admin.Permit {
+	if s.permit != nil {
+		return s.permit(r)
+	}
+	return admin.CommandLine(r)
+}
 
 func word() secret.Text { return secret.NewText(fixture.Password) }
 
@@ -79,7 +86,7 @@ func word() secret.Text { return secret.NewText(fixture.Password) }
 func (s *stage) colleague() int64 {
 	s.T.Helper()
 	n := admin.New{Username: "grace", Email: "grace@lune.test", Role: admin.Owner, Password: word()}
-	return ok2(s, func() (admin.Admin, error) { return s.Admins.Create(ctx, may(admin.ManageAdmins), n, home) }).ID
+	return ok2(s, func() (admin.Admin, error) { return s.Admins.Create(ctx, s.may(admin.ManageAdmins), n, home) }).ID
 }
 
 // ok ends the test on an error.
@@ -192,12 +199,10 @@ func (s *stage) bearer() secret.Text {
 	})
 }
 
-func (s *stage) app() (app token.Client) {
-	s.Write(func(ctx context.Context, tx *db.Tx) (err error) {
-		app, _, err = token.CreateClient(ctx, tx, may(admin.ManagePrograms), token.NewClient{WebsiteID: s.view.WebsiteID, Name: "Lune App",
-			RedirectURIs: []string{back}, Confidential: true}, home)
-		return err
-	})
+func (s *stage) app() token.Client {
+	app, _, err := s.Tokens.CreateClient(ctx, s.may(admin.ManagePrograms), token.NewClient{WebsiteID: s.view.WebsiteID, Name: "Lune App",
+		RedirectURIs: []string{back}, Confidential: true}, home)
+	s.ok(err)
 	return app
 }
 
@@ -234,7 +239,7 @@ func (s *stage) granted(app token.Client) token.Grant {
 // erp is an integration that may view customers.
 func (s *stage) erp(callback string) token.Integration {
 	return ok2(s, func() (token.Integration, error) {
-		return s.Tokens.AddIntegration(ctx, may(admin.ManagePrograms), token.NewIntegration{Name: "ERP", Email: "erp@lune.test", CallbackURL: callback,
+		return s.Tokens.AddIntegration(ctx, s.may(admin.ManagePrograms), token.NewIntegration{Name: "ERP", Email: "erp@lune.test", CallbackURL: callback,
 			Rights: []admin.Right{admin.ViewCustomers}}, home)
 	})
 }
@@ -249,7 +254,9 @@ func (s *stage) handed() fixture.OAuth1 {
 	}))
 	s.T.Cleanup(side.Close)
 	i := s.erp(side.URL + "/callback")
-	ok2(s, func() (token.Activation, error) { return s.Tokens.Activate(ctx, may(admin.ManagePrograms), i.ID, home) })
+	ok2(s, func() (token.Activation, error) {
+		return s.Tokens.Activate(ctx, s.may(admin.ManagePrograms), i.ID, home)
+	})
 	return fixture.OAuth1{ConsumerKey: told.Get("oauth_consumer_key"), ConsumerSecret: told.Get("oauth_consumer_secret"),
 		Verifier: told.Get("oauth_verifier"), Nonce: "1", At: s.clock.Now().Unix()}
 }
@@ -257,7 +264,9 @@ func (s *stage) handed() fixture.OAuth1 {
 // signing is an integration that signs its calls.
 func (s *stage) signing() fixture.OAuth1 {
 	i := s.erp("")
-	c := ok2(s, func() (token.Activation, error) { return s.Tokens.Activate(ctx, may(admin.ManagePrograms), i.ID, home) }).Credentials
+	c := ok2(s, func() (token.Activation, error) {
+		return s.Tokens.Activate(ctx, s.may(admin.ManagePrograms), i.ID, home)
+	}).Credentials
 	return fixture.OAuth1{ConsumerKey: c.ConsumerKey, ConsumerSecret: c.ConsumerSecret.Reveal(), Token: c.AccessToken.Reveal(),
 		TokenSecret: c.AccessSecret.Reveal(), Nonce: "1", At: s.clock.Now().Unix()}
 }
@@ -288,20 +297,20 @@ func (s *stage) totp() func() string {
 
 func (s *stage) described() incident.Incident {
 	return ok2(s, func() (incident.Incident, error) {
-		return s.Incidents.Describe(ctx, may(admin.RunIncidents), "24 November", incident.Choice{Choice: customer.Choice{WebsiteIDs: []int64{s.view.WebsiteID}}},
+		return s.Incidents.Describe(ctx, s.may(admin.RunIncidents), "24 November", incident.Choice{Choice: customer.Choice{WebsiteIDs: []int64{s.view.WebsiteID}}},
 			incident.Measures{Sessions: true, Tokens: true, Password: true, Letter: true}, "", home)
 	})
 }
 
 func (s *stage) started() incident.Incident {
 	i := s.described()
-	ok2(s, func() (int64, error) { return s.Incidents.Count(ctx, may(admin.RunIncidents), i.ID) })
-	s.ok(s.Incidents.Start(ctx, may(admin.RunIncidents), i.ID, home))
+	ok2(s, func() (int64, error) { return s.Incidents.Count(ctx, s.may(admin.RunIncidents), i.ID) })
+	s.ok(s.Incidents.Start(ctx, s.may(admin.RunIncidents), i.ID, home))
 	return i
 }
 
 func (s *stage) hook() webhook.Webhook {
-	w, _, err := s.Webhooks.Create(ctx, may(webhook.Right), webhook.New{URL: "http://127.0.0.1:9/", Types: []string{webhook.Types()[0].Name}}, home)
+	w, _, err := s.Webhooks.Create(ctx, s.may(webhook.Right), webhook.New{URL: "http://127.0.0.1:9/", Types: []string{webhook.Types()[0].Name}}, home)
 	s.ok(err)
 	return w
 }
@@ -324,7 +333,7 @@ func (s *stage) adminDevice() *fixture.Device {
 func (s *stage) news() webhook.Webhook {
 	w := s.hook()
 	ok2(s, func() (customer.Customer, error) {
-		return s.Customers.OpenAs(ctx, may(admin.EditCustomers), s.view, newcomer(), home)
+		return s.Customers.OpenAs(ctx, s.may(admin.EditCustomers), s.view, newcomer(), home)
 	})
 	return w
 }

@@ -140,7 +140,7 @@ func writers(t *testing.T, folder string) (exported []string) {
 					if of, ok := n.X.(*ast.Ident); ok && isReceiver(fn, of.Name) {
 						leads[fn.Name.Name] = append(leads[fn.Name.Name], n.Sel.Name)
 					}
-					if of, ok := n.X.(*ast.SelectorExpr); ok && of.Sel.Name == "DB" && n.Sel.Name == "Write" {
+					if writesHere(n) {
 						leads[fn.Name.Name] = append(leads[fn.Name.Name], theWrite)
 					}
 				}
@@ -168,6 +168,17 @@ func writers(t *testing.T, folder string) (exported []string) {
 	}
 	slices.Sort(exported)
 	return exported
+}
+
+// writesHere tells whether a transaction is opened here: by the database itself, or with a permit.
+func writesHere(n *ast.SelectorExpr) bool {
+	switch of := n.X.(type) {
+	case *ast.SelectorExpr:
+		return of.Sel.Name == "DB" && n.Sel.Name == "Write"
+	case *ast.Ident:
+		return of.Name == "permit" && n.Sel.Name == "Write"
+	}
+	return false
 }
 
 func isReceiver(fn *ast.FuncDecl, name string) bool {
