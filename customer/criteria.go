@@ -53,7 +53,7 @@ type kind uint8
 const (
 	number kind = iota
 	address
-	text   // letter case does not count, as in Commerce; on the embedded database for A to Z only
+	text   // neither letter case nor accents count, as in Commerce
 	moment // in seconds, UTC, as answers show it
 	day
 	flag
@@ -240,16 +240,13 @@ func (k column) missing() string {
 
 func (k column) term() string {
 	if k.kind == text {
-		return "LOWER(" + k.name + ")"
+		return "folded(" + k.name + ")"
 	}
 	return k.name
 }
 
 func (k column) mark() string {
-	switch k.kind {
-	case text:
-		return "LOWER(?)"
-	case number:
+	if k.kind == number {
 		return "CAST(? AS BIGINT)"
 	}
 	return "?"
@@ -277,6 +274,8 @@ func (k column) value(field, given string) (any, error) {
 		if a, err := ParseAddress(given); err == nil {
 			return a.Canonical(), nil
 		}
+	case text:
+		return db.Fold(given), nil
 	}
 	return given, nil // an address that is none is nobody's
 }
@@ -306,10 +305,14 @@ func (k column) like(c Condition) (string, []any, error) {
 	if len(c.Value) > maxPattern || strings.Count(c.Value, "%") > maxWildcards {
 		return "", nil, strange("value", c.Value)
 	}
-	pattern := strings.ReplaceAll(c.Value, `\`, `\\`)
-	if k.kind == address {
+	pattern := c.Value
+	switch k.kind {
+	case address:
 		pattern = lowerASCII(pattern)
+	case text:
+		pattern = db.Fold(pattern)
 	}
+	pattern = strings.ReplaceAll(pattern, `\`, `\\`)
 	not := ""
 	if c.Type == "nlike" {
 		not = "NOT "

@@ -18,9 +18,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
-
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/secret"
@@ -258,11 +255,7 @@ func MarkLocked(ctx context.Context, tx *db.Tx, websiteID int64, a Address, unti
 	return err
 }
 
-var fold = cases.Fold()
-
-// searchText is what the grid's search looks through: folded here, because the engines fold differently.
+// searchText is what the grid's search looks through.
 func searchText(firstname, lastname, email string) string {
-	return folded(firstname + " " + lastname + " " + email)
+	return db.Fold(firstname + " " + lastname + " " + email)
 }
-
-func folded(s string) string { return fold.String(norm.NFKC.String(s)) }

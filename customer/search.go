@@ -155,7 +155,7 @@ func (b *builder) filters(q Query, now time.Time) {
 	case sought.Exact:
 		b.add("id = ?", sought.ID)
 	case !sought.Address.IsZero(): // however its domain is written
-		b.add(`(search LIKE ? ESCAPE '\' OR email_canon = ?)`, containing(folded(sought.Text)), sought.Address.canonical)
+		b.add(`(folded(search) LIKE ? ESCAPE '\' OR email_canon = ?)`, containing(db.Fold(sought.Text)), sought.Address.canonical)
 	default:
 		b.words(sought.Text)
 	}
@@ -193,12 +193,12 @@ func (b *builder) filters(q Query, now time.Time) {
 }
 
 func (b *builder) words(text string) {
-	terms := strings.Fields(folded(text))
+	terms := strings.Fields(db.Fold(text))
 	for _, term := range terms[:min(len(terms), maxTerms)] {
 		if id, err := strconv.ParseInt(term, 10, 64); err == nil {
-			b.add(`(search LIKE ? ESCAPE '\' OR id = ?)`, containing(term), id)
+			b.add(`(folded(search) LIKE ? ESCAPE '\' OR id = ?)`, containing(term), id)
 		} else {
-			b.add(`search LIKE ? ESCAPE '\'`, containing(term))
+			b.add(`folded(search) LIKE ? ESCAPE '\'`, containing(term))
 		}
 	}
 }

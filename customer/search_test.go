@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/customer"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/db/dbtest"
@@ -91,6 +92,51 @@ func TestSearchFindsPartsOfNamesAndAddresses(t *testing.T) {
 		}
 		if got := search(t, h, customer.Query{WebsiteIDs: []int64{}}); len(got.Customers) != 0 {
 			t.Errorf("no website at all: %d", len(got.Customers))
+		}
+	})
+}
+
+// People type names without accents and in any letter case; the engines agree on it, for what older versions wrote too.
+func TestSearchFoldsLetterCaseAndAccents(t *testing.T) {
+	dbtest.EachAt(t, func(t *testing.T, d *db.DB, _ *dbtest.Clock) {
+		h := fixture.Furnish(t, d)
+		names := []string{"Schäfer", "Łukasz", "Sørensen", "Großmann", "Ægir", "Œuvrard", "Παπάς", "İnönü", "Ñandú", "Đorđević", "Йорданов", "김민준", "O’Brien", "Ｍｏｒｅａｕ"}
+		ids := map[string]int64{}
+		for i, name := range names {
+			c := h.Customer("lune_en", fmt.Sprintf("c%d@x.test", i))
+			ids[name] = c.ID
+			h.Write(func(ctx context.Context, tx *db.Tx) error {
+				_, err := tx.Exec(ctx, "UPDATE customers SET lastname = $2, search = $2 WHERE id = $1", c.ID, name)
+				return err
+			})
+		}
+		permit := admin.CommandLine(admin.ViewCustomers)
+		for _, row := range []struct{ typed, name string }{
+			{"schafer", "Schäfer"}, {"SCHÄFER", "Schäfer"}, {"schäfer", "Schäfer"}, {"Scha\u0308fer", "Schäfer"},
+			{"lukasz", "Łukasz"}, {"ŁUKASZ", "Łukasz"}, {"SORENSEN", "Sørensen"}, {"SØRENSEN", "Sørensen"},
+			{"grossmann", "Großmann"}, {"GROẞMANN", "Großmann"}, {"GROSSMANN", "Großmann"}, {"aegir", "Ægir"}, {"ægir", "Ægir"},
+			{"oeuvrard", "Œuvrard"}, {"ŒUVRARD", "Œuvrard"}, {"ΠΑΠΑΣ", "Παπάς"}, {"παπας", "Παπάς"}, {"inonu", "İnönü"}, {"nandu", "Ñandú"},
+			{"dordevic", "Đorđević"}, {"ĐORĐEVIĆ", "Đorđević"}, {"йорданов", "Йорданов"}, {"ЙОРДАНОВ", "Йорданов"}, {"김민준", "김민준"},
+			{"moreau", "Ｍｏｒｅａｕ"},
+		} {
+			if got := search(t, h, customer.Query{Text: row.typed}); len(got.Customers) != 1 || got.Customers[0].ID != ids[row.name] {
+				t.Errorf("the console's search for %q finds %d, want %s", row.typed, len(got.Customers), row.name)
+			}
+			for _, condition := range []customer.Condition{
+				{Field: "lastname", Type: "eq", Value: row.typed}, {Field: "lastname", Type: "in", Value: "x," + row.typed},
+				{Field: "lastname", Type: "like", Value: "%" + row.typed + "%"},
+			} {
+				found, err := h.Customers.FindBy(context.Background(), permit, customer.Criteria{Groups: [][]customer.Condition{{condition}}})
+				if err != nil || found.Total != 1 || found.Customers[0].ID != ids[row.name] {
+					t.Errorf("%+v: %d found, %v, want %s", condition, found.Total, err, row.name)
+				}
+			}
+		}
+		for _, value := range []string{"＼", "Schäfer＼", `Schäfer\`} {
+			found, err := h.Customers.FindBy(context.Background(), permit, customer.Criteria{Groups: [][]customer.Condition{{{Field: "lastname", Type: "like", Value: value}}}})
+			if err != nil || found.Total != 0 {
+				t.Errorf("%q: %d found, %v: a backslash is itself, however it is written", value, found.Total, err)
+			}
 		}
 	})
 }
