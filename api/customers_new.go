@@ -32,6 +32,9 @@ func (c *call) createCustomer() (any, error) {
 	r := customer.Registration{Email: given.text("email"), Password: secret.NewText(password), Confirm: secret.NewText(password),
 		Firstname: given.needed("firstname", said.Firstname), Lastname: given.needed("lastname", said.Lastname), WithoutPassword: true, Said: said}
 	group, chosen := given.number("groupId")
+	if staff {
+		given.keeps(account{})
+	}
 	refusal := c.chooseStore(given, staff)
 	given.refuseOthers(slices.Concat(personal, assigned, []string{"email"}))
 	switch {
@@ -142,7 +145,7 @@ func (c *call) activateMe() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := in.secret("confirmationKey")
+	key := secret.Mailed(in.text("confirmationKey"))
 	password, _ := in.optional("password")
 	if err := in.err(); err != nil {
 		return nil, err
@@ -163,7 +166,7 @@ func (c *call) activate() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := in.secret("confirmationKey")
+	key := secret.Mailed(in.text("confirmationKey"))
 	if err := in.err(); err != nil {
 		return nil, err
 	}

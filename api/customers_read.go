@@ -142,6 +142,19 @@ func (f *fields) keepsEmail(present customer.Customer) {
 	}
 }
 
+// keeps refuses other words of the store for what the store's programs cannot set, rather than lose them in silence. Who sends back what
+// the customer was answered with says nothing new.
+func (f *fields) keeps(present account) {
+	for name, now := range map[string]string{"createdAt": present.CreatedAt, "createdIn": present.CreatedIn} {
+		if said, given := f.optional(name); given && said != now {
+			f.faults = append(f.faults, fixed(snake(name)))
+		}
+	}
+	if n, given := f.number("disableAutoGroupChange"); given && n != int64(present.DisableAutoGroupChange) {
+		f.faults = append(f.faults, fixed("disable_auto_group_change"))
+	}
+}
+
 // maybe reads a text; nil when it is missing.
 func (f *fields) maybe(name string) *string {
 	before := len(f.faults)
@@ -190,8 +203,8 @@ func (f *fields) list(name string) (list []any, given bool) {
 
 // unknownAddress says in Commerce's words that an address is none of the customer's book.
 func unknownAddress(err error) error {
-	if fault.Is(err, fault.NotFound) {
-		return noSuchEntity("addressId", nil)
+	if f, ok := fault.As(err); ok && f.Kind == fault.NotFound {
+		return noSuchEntity("addressId", f.Args["ID"])
 	}
 	return err
 }

@@ -44,7 +44,7 @@ func (c *call) showCustomer() (any, error) {
 
 // changeCustomer changes a customer by the store's hand. The number of the path counts, and the website stays.
 func (c *call) changeCustomer() (any, error) {
-	given, _, err := c.given()
+	given, body, err := c.given()
 	if err != nil {
 		return nil, err
 	}
@@ -53,14 +53,18 @@ func (c *call) changeCustomer() (any, error) {
 		return nil, err
 	}
 	changes := given.changes()
-	changes.GroupID = given.maybeNumber("groupId")
-	given.keepsEmail(present)
-	for name, now := range map[string]int64{"websiteId": present.WebsiteID, "storeId": present.ViewID} {
-		if id, has := given.number(name); has && id != now {
-			given.faults = append(given.faults, fixed(snake(name)))
-		}
+	changes.GroupID, changes.Active, changes.ViewID = given.maybeNumber("groupId"), given.maybeBool("isActive"), given.maybeNumber("storeId")
+	if changes.ViewID != nil && *changes.ViewID == 0 { // Commerce's word for the store of its administrators, where customers are of none
+		changes.ViewID = nil
 	}
-	given.refuseOthers(slices.Concat(personal, assigned, []string{"email"}))
+	given.keepsEmail(present)
+	if id, has := given.number("websiteId"); has && id != present.WebsiteID {
+		given.faults = append(given.faults, fixed("website_id"))
+	}
+	given.keeps(c.account(present, nil))
+	given.refuseOthers(slices.Concat(personal, assigned, []string{"email", "isActive"}))
+	body.refuseOthers([]string{"customer"})
+	given.faults = append(given.faults, body.faults...)
 	if err := given.err(); err != nil {
 		return nil, err
 	}

@@ -252,7 +252,7 @@ func TestTheAddressBookIsTheListThatIsSent(t *testing.T) {
 		}
 		h.want("what was read, sent back", ask{method: "PUT", path: "/rest/V1/customers/me", bearer: bearer, body: `{"customer":` + got.body + `}`}, 200, got.body)
 		h.want("a foreign number", put(h.token(other.Email, fixture.Password), `"addresses":[`+strings.Replace(paris, "{", `{"id":`+itoa(read.Addresses[0].ID)+`,`, 1)+`]`), 404,
-			`{"message":"No such entity with %fieldName = %fieldValue","parameters":{"fieldName":"addressId","fieldValue":null}}`)
+			`{"message":"No such entity with %fieldName = %fieldValue","parameters":{"fieldName":"addressId","fieldValue":`+itoa(read.Addresses[0].ID)+`}}`)
 		if got := h.ask(put(bearer, `"default_billing":`+itoa(read.Addresses[1].ID))); !strings.Contains(got.body, `"default_billing":"`+itoa(read.Addresses[1].ID)+`"`) {
 			t.Errorf("a default by its number: %d %s", got.status, got.body)
 		}
@@ -288,4 +288,61 @@ func adminSignIn(name, password string) ask {
 
 func lacks(resource string) string {
 	return `{"message":"The consumer isn't authorized to access %resources.","parameters":{"resources":"` + resource + `"}}`
+}
+
+// Promise: what a program of the store sends is kept or refused, never taken and lost: false says something, and so does a member that
+// nobody knows.
+func TestWhatStaffSendsIsKeptOrRefused(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		c := h.Customer("lune_en", "camille@lune.test")
+		staff, own := h.admin("ada", "owner", 0), h.token(c.Email, fixture.Password)
+		path := "/rest/V1/customers/" + itoa(c.ID)
+		put := func(body string) answer {
+			return h.ask(ask{method: "PUT", path: path, bearer: staff, body: body})
+		}
+		for _, row := range []struct{ body, says string }{
+			{`{"customer":{"disable_auto_group_change":1}}`, "disable_auto_group_change"},
+			{`{"customer":{"created_at":"2019-01-02 03:04:05"}}`, "created_at"},
+			{`{"customer":{"created_in":"Elsewhere"}}`, "created_in"},
+			{`{"customer":{"website_id":4711}}`, "website_id"},
+			{`{"customer":{"store_id":4711}}`, "store_id"},
+			{`{"customer":{"store_id":` + itoa(h.View("nord_en").ID) + `}}`, "store_id"},
+			{`{"customer":{"vip":false}}`, "vip"},
+			{`{"customer":{"vip":0}}`, "vip"},
+			{`{"customer":{"vip":""}}`, "vip"},
+			{`{"customer":{"gender":70000}}`, "gender"},
+			{`{"customer":{},"passwordHash":"x"}`, "passwordHash"},
+			{`{"customer":{"default_billing":"999"}}`, "999"},
+		} {
+			if got := put(row.body); got.status != 400 && got.status != 404 || !strings.Contains(got.body, row.says) {
+				t.Errorf("%s: %d %s", row.body, got.status, got.body)
+			}
+		}
+		if got := put(`{"customer":{"gender":7,"store_id":` + itoa(h.View("lune_fr").ID) + `}}`); got.status != 200 || h.Find(c.ID).Gender != 7 || h.Find(c.ID).ViewID != h.View("lune_fr").ID {
+			t.Errorf("an option of the store, and its other language: %d %s", got.status, got.body)
+		}
+		shown := h.ask(ask{method: "GET", path: path, bearer: staff})
+		if got := put(`{"customer":` + shown.body + `}`); got.status != 200 || got.body != shown.body {
+			t.Errorf("what was read, sent back: %d %s", got.status, got.body)
+		}
+		if got := put(`{"customer":{"is_active":false}}`); got.status != 200 || h.Find(c.ID).Active {
+			t.Errorf("blocking: %d %s", got.status, got.body)
+		}
+		if got := h.ask(ask{method: "GET", path: "/rest/V1/customers/me", bearer: own}); got.status != 401 {
+			t.Errorf("a token of a blocked customer: %d", got.status)
+		}
+		if got := h.ask(signIn(c.Email, fixture.Password)); got.status != 401 {
+			t.Errorf("a blocked customer signs in: %d", got.status)
+		}
+		if got := put(`{"customer":{"is_active":true}}`); got.status != 200 || !h.Find(c.ID).Active {
+			t.Errorf("unblocking: %d %s", got.status, got.body)
+		}
+		h.token(c.Email, fixture.Password)
+		if got := h.ask(ask{method: "PUT", path: "/rest/V1/customers/me", bearer: h.token(c.Email, fixture.Password), body: `{"customer":{"is_active":false}}`}); got.status != 400 {
+			t.Errorf("by the customer's own hand: %d %s", got.status, got.body)
+		}
+		if got := h.ask(ask{method: "GET", path: "/rest/V1/customers/search?searchCriteria[pageSize]=20&searchCriteria[currentPage]=0", bearer: staff}); got.status != 200 || !strings.Contains(got.body, `"current_page":1`) {
+			t.Errorf("page 0: %d %.300s", got.status, got.body)
+		}
+	})
 }

@@ -72,7 +72,7 @@ func (graphRoot) ResetPassword(ctx context.Context, args struct{ Email, ResetPas
 		return nil, graphRefuse("newPassword must be specified")
 	}
 	password := secret.NewText(args.NewPassword)
-	_, err := c.Recovery.Complete(ctx, c.view, recovery.Reset{Link: secret.NewText(args.ResetPasswordToken),
+	_, err := c.Recovery.Complete(ctx, c.view, recovery.Reset{Link: secret.Mailed(args.ResetPasswordToken),
 		Password: password, Confirm: password, Email: args.Email}, c.origin())
 	return done(err)
 }
@@ -221,7 +221,7 @@ func (graphRoot) ConfirmEmail(ctx context.Context, args struct {
 	if err != nil {
 		return nil, graphRefuse("Email is invalid")
 	}
-	key, nobody := secret.NewText(in.ConfirmationKey), secret.Text{}
+	key, nobody := secret.Mailed(in.ConfirmationKey), secret.Text{}
 	invalid := map[string]string{"link.expired": "The confirmation token is invalid. Verify the token and try again."}
 	pending, err := c.Customers.PendingRegistration(ctx, c.view, key, nobody)
 	if err != nil {

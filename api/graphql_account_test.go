@@ -37,7 +37,7 @@ func TestAccountPagesReadAndWriteTheProfile(t *testing.T) {
 		g.want("null takes away, what is left out stays", change(`middlename: null, custom_attributes: [{attribute_code: "size"}]`), 200,
 			`{"data":{"updateCustomerV2":{"customer":{"firstname":"Camille","middlename":null,"gender":2,"date_of_birth":"1987-06-05","is_subscribed":true,"custom_attributes":[]}}}}`)
 		for input, says := range map[string]string{
-			`firstname: null`: `\"firstname\" is required`, `gender: 9`: "gender is 1", `date_of_birth: "5/6/87"`: "must be a past date",
+			`firstname: null`: `\"firstname\" is required`, `gender: 65536`: "gender is the number", `date_of_birth: "5/6/87"`: "must be a past date",
 			`allow_remote_shopping_assistance: true`:                                       "An administrator cannot sign in as a customer",
 			`custom_attributes: [{attribute_code: "a", selected_options: [{value: "x"}]}]`: "with options are not kept",
 		} {

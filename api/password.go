@@ -49,7 +49,7 @@ func (c *call) checkLink() (any, error) {
 	if err != nil || customerID <= 0 {
 		return nil, invalidValue("customerId", id)
 	}
-	link := secret.NewText(c.r.PathValue("resetPasswordLinkToken"))
+	link := secret.Mailed(c.r.PathValue("resetPasswordLinkToken"))
 	pending, err := c.Recovery.Check(c.r.Context(), c.view, link, c.origin())
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (c *call) resetPassword() (any, error) {
 	if !given {
 		in.faults = append(in.faults, required("email"))
 	}
-	link, password := in.secret("resetToken"), in.secret("newPassword")
+	link, password := secret.Mailed(in.text("resetToken")), in.secret("newPassword")
 	if err := in.err(); err != nil {
 		return nil, err
 	}

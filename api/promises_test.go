@@ -328,7 +328,7 @@ func TestACustomerChangesTheirName(t *testing.T) {
 		rows := []struct{ body, want, why string }{
 			{`{"customer":{"loyalty_points":7}}`, fixed("loyalty_points"), "what is not kept is not lost in silence"},
 			{`{"customer":{"extension_attributes":{"company":"x"}}}`, fixed("company"), "nor is an extension"},
-			{`{"customer":{"gender":4}}`, `{"message":"gender is 1 (male), 2 (female) or 3 (not specified)."}`, "no gender"},
+			{`{"customer":{"gender":65536}}`, `{"message":"gender is the number of one of the store's options, from 0 (not said) to 65535."}`, "no gender"},
 			{`{"customer":{"password":"x"}}`, fixed("password"), "nobody sets a password here"},
 			{`{"customer":{"firstname":""}}`, `{"message":"\"%fieldName\" is required. Enter and try again.","parameters":{"fieldName":"firstname"}}`, "no name"},
 			{`{"customer":{"lastname":"<b>"}}`, `{"message":"\"%fieldName\" contains characters that do not belong in a name.","parameters":{"fieldName":"lastname"}}`, "no name either"},

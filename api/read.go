@@ -299,17 +299,11 @@ func (f *fields) refuseOthers(known []string) {
 	}
 }
 
-// saysNothing tells an empty value, or an object of such values.
+// saysNothing tells null, an empty list, or an object of such values. A false value says something: is_active, for one.
 func saysNothing(value any) bool {
 	switch v := value.(type) {
 	case nil:
 		return true
-	case string:
-		return v == ""
-	case bool:
-		return !v
-	case json.Number:
-		return v == "0"
 	case []any:
 		return len(v) == 0
 	case object:

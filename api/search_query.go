@@ -130,6 +130,9 @@ func (c *criteria) take(path, value string) error {
 		return invalidValue("searchCriteria", path)
 	}
 	n, err := strconv.Atoi(value)
+	if to == &c.page && err == nil && n == 0 {
+		n = 1 // pages count from 1; Commerce takes 0 for the first as well
+	}
 	if err != nil || n < 1 {
 		return invalidValue(path, value)
 	}

@@ -49,7 +49,7 @@ func (c *call) landing(cookie, clean string) (opened web.Opened, landed bool) {
 	opened = c.jar.Opened(c.r, cookie)
 	tokens, landed := c.r.URL.Query()["token"]
 	if landed {
-		link := secret.NewText(tokens[0])
+		link := secret.Mailed(tokens[0])
 		if len(tokens) > 1 {
 			link = secret.NewText("")
 		}

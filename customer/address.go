@@ -33,7 +33,7 @@ type Address struct{ typed, canonical string }
 // ParseAddress accepts one plain address, local@domain, and refuses everything that two programs could read
 // differently: quoting, comments, routes, literals, encoded words, control characters. Errors: fault Invalid on "email".
 func ParseAddress(s string) (Address, error) {
-	s = strings.Trim(s, " ") // pasted with a space around it; inside there is none
+	s = strings.TrimFunc(s, isBlank) // pasted with blanks around it; inside there are none
 	if s == "" {
 		return Address{}, fault.Refuse("email", "email.required", "Please enter your email.", nil)
 	}
@@ -70,6 +70,11 @@ func ParseAddress(s string) (Address, error) {
 	}
 	local = norm.NFC.String(local)
 	return Address{typed: local + "@" + domain, canonical: lowerASCII(local) + "@" + strings.ToLower(ascii)}, nil
+}
+
+// isBlank tells what mail programs and office documents leave around an address that is copied: Unicode's white space, and what has no width.
+func isBlank(r rune) bool {
+	return unicode.IsSpace(r) || strings.ContainsRune("\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff", r)
 }
 
 var lookup = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true))

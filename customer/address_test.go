@@ -13,6 +13,9 @@ func TestOneRuleComparesAddresses(t *testing.T) {
 	for _, row := range []struct{ typed, canonical, why string }{
 		{"Camille@Example.COM", "camille@example.com", "ASCII letters fold"},
 		{" camille@example.com ", "camille@example.com", "pasted with spaces around it"},
+		{"\u00a0camille@example.com\u00a0", "camille@example.com", "copied from an office document"},
+		{"\ufeff\u200b camille@example.com\u202f\u2060\r\n\t", "camille@example.com", "copied from a mail program"},
+		{"\u202acamille@example.com\u202c", "camille@example.com", "copied from an address book of a telephone"},
 		{"anna@bücher.example", "anna@xn--bcher-kva.example", "domain as A-label"},
 		{"stra\u00dfe@x.test", "stra\u00dfe@x.test", "sharp s is not ss"},
 		{"\u212aim@x.test", "\u212aim@x.test", "the Kelvin sign is NFC-equal to K"},

@@ -163,7 +163,7 @@ func addAddress(ctx context.Context, tx *db.Tx, customerID int64, fields string,
 func changeAddress(ctx context.Context, tx *db.Tx, customerID, id int64, fields string, now time.Time) error {
 	n, err := tx.Exec(ctx, "UPDATE customer_addresses SET fields = $3, updated_at = $4 WHERE id = $1 AND customer_id = $2", id, customerID, fields, db.Micro(now))
 	if err == nil && n == 0 {
-		err = noAddress()
+		err = noAddress(id)
 	}
 	return err
 }
@@ -176,7 +176,7 @@ func (s *Service) DeleteAddress(ctx context.Context, c Customer, id int64, o aud
 			return err
 		}
 		if n == 0 {
-			return noAddress()
+			return noAddress(id)
 		}
 		for _, column := range []string{"default_billing", "default_shipping"} {
 			if _, err := tx.Exec(ctx, "UPDATE customers SET "+column+" = NULL WHERE id = $1 AND "+column+" = $2", c.ID, id); err != nil {
@@ -188,4 +188,9 @@ func (s *Service) DeleteAddress(ctx context.Context, c Customer, id int64, o aud
 	})
 }
 
-func noAddress() error { return fault.New(fault.NotFound, "not_found", "There is no such address.") }
+// noAddress names the number that was asked for under "ID".
+func noAddress(id int64) error {
+	f := fault.New(fault.NotFound, "not_found", "There is no such address.")
+	f.Args = map[string]any{"ID": id}
+	return f
+}

@@ -54,7 +54,7 @@ func (ch Changes) keepBook(ctx context.Context, tx *db.Tx, customerID int64) err
 			continue
 		}
 		if *one.id != 0 && !slices.Contains(kept, *one.id) {
-			return noAddress()
+			return noAddress(*one.id)
 		}
 		if _, err := tx.Exec(ctx, "UPDATE customers SET "+one.column+" = $2 WHERE id = $1", customerID, db.NullInt(*one.id)); err != nil {
 			return err

@@ -24,7 +24,7 @@ func (r Registration) checkSaid() error {
 	if r.Said.Addresses != nil {
 		for _, a := range *r.Said.Addresses {
 			if a.ID != 0 {
-				numbered = noAddress()
+				numbered = noAddress(a.ID)
 			}
 		}
 	}

@@ -21,12 +21,13 @@ const (
 	maxShort      = 40   // characters of a prefix, a suffix, a tax number's field
 	maxCustom     = 50   // custom attributes of one customer
 	maxCustomText = 1000 // bytes of one
+	maxGender     = 65535
 )
 
 // Profile is what a customer says beyond name and address; account pages of storefronts ask for it.
 type Profile struct {
 	Prefix, Middlename, Suffix      string
-	Gender                          int64  // as Adobe Commerce counts: 0 not said, 1 male, 2 female, 3 not specified
+	Gender                          int64  // as Adobe Commerce counts: 0 not said, 1 male, 2 female, 3 not specified, more where a store added options
 	DateOfBirth                     string // "2006-01-02", "" when not said
 	TaxVat                          string
 	Subscribed                      bool // to the newsletter
@@ -53,6 +54,7 @@ type Changes struct {
 	Custom                                          map[string]string // an empty value takes the attribute away
 	GroupID                                         *int64            // by the store only
 	Active                                          *bool             // by the store only
+	ViewID                                          *int64            // a store view of the customer's website: the language of emails
 	Addresses                                       *[]PostalAddress  `json:"-"` // the whole address book; what is not in it goes
 	DefaultBilling, DefaultShipping                 *int64            `json:"-"` // numbers of addresses, 0 for none; with Addresses their own marks count
 }
@@ -96,7 +98,7 @@ func (s *Service) update(ctx context.Context, tx *db.Tx, id int64, ch Changes, a
 	}
 	before := c
 	changed := ch.apply(&c)
-	if err := errors.Join(c.check(before), ch.checkBook()); err != nil {
+	if err := errors.Join(c.check(before), ch.checkBook(), s.checkView(ctx, tx, before, c)); err != nil {
 		return Customer{}, err
 	}
 	if ch.touchesBook() {
@@ -125,6 +127,21 @@ func (s *Service) update(ctx context.Context, tx *db.Tx, id int64, ch Changes, a
 		WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{"changed": strings.Join(changed, ", ")}})
 }
 
+// checkView refuses a store view of another website than the customer's.
+func (s *Service) checkView(ctx context.Context, tx *db.Tx, before, c Customer) error {
+	if c.ViewID == before.ViewID {
+		return nil
+	}
+	snap, err := s.Shop.LoadIn(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if v, ok := snap.View(c.ViewID); !ok || v.WebsiteID != c.WebsiteID {
+		return fault.Refuse("store_id", "malformed", "store_id is the number of a store view of the customer's website.", nil)
+	}
+	return nil
+}
+
 // apply puts the changes on c and names what is different now.
 func (ch Changes) apply(c *Customer) (changed []string) {
 	text := func(name string, field, to *string) {
@@ -147,6 +164,9 @@ func (ch Changes) apply(c *Customer) (changed []string) {
 	}
 	if ch.Subscribed != nil && *ch.Subscribed != c.Subscribed {
 		c.Subscribed, changed = *ch.Subscribed, append(changed, "is_subscribed")
+	}
+	if ch.ViewID != nil && *ch.ViewID != c.ViewID {
+		c.ViewID, changed = *ch.ViewID, append(changed, "store_view")
 	}
 	if ch.Active != nil && *ch.Active != c.Active {
 		c.Active, changed = *ch.Active, append(changed, "active")
@@ -178,8 +198,8 @@ func (c Customer) check(was Customer) error {
 	if utf8.RuneCountInString(c.TaxVat) > maxShort || !plainText(c.TaxVat) || strings.ContainsAny(c.TaxVat, "<>{}") {
 		errs = append(errs, fault.Refuse("taxvat", "malformed", fmt.Sprintf("taxvat may have at most %d characters of plain text.", maxShort), nil))
 	}
-	if c.Gender < 0 || c.Gender > 3 {
-		errs = append(errs, fault.Refuse("gender", "malformed", "gender is 1 (male), 2 (female) or 3 (not specified).", nil))
+	if c.Gender < 0 || c.Gender > maxGender {
+		errs = append(errs, fault.Refuse("gender", "malformed", fmt.Sprintf("gender is the number of one of the store's options, from 0 (not said) to %d.", maxGender), nil))
 	}
 	if c.DateOfBirth != "" {
 		if born, err := time.Parse(time.DateOnly, c.DateOfBirth); err != nil || born.Year() < 1880 || born.After(time.Now()) {
@@ -224,9 +244,9 @@ func store(ctx context.Context, tx *db.Tx, c Customer, disabled bool) error {
 		raise = 1
 	}
 	_, err = tx.Exec(ctx, `UPDATE customers SET firstname = $2, lastname = $3, search = $4, updated_at = $5, prefix = $6, middlename = $7,
-		suffix = $8, gender = $9, date_of_birth = $10, taxvat = $11, subscribed = $12, group_id = $13, custom_attributes = $14, active = $15,
+		suffix = $8, gender = $9, date_of_birth = $10, taxvat = $11, subscribed = $12, group_id = $13, custom_attributes = $14, active = $15, store_view_id = $17,
 		session_generation = session_generation + $16, token_generation = token_generation + $16, link_generation = link_generation + $16
 		WHERE id = $1`, c.ID, c.Firstname, c.Lastname, searchText(c.Firstname, c.Lastname, c.Email), db.Micro(now), c.Prefix, c.Middlename,
-		c.Suffix, c.Gender, c.DateOfBirth, c.TaxVat, c.Subscribed, c.GroupID, custom, c.Active, raise)
+		c.Suffix, c.Gender, c.DateOfBirth, c.TaxVat, c.Subscribed, c.GroupID, custom, c.Active, raise, c.ViewID)
 	return err
 }

@@ -30,7 +30,7 @@ func TestProfilesKeepWhatIsNotChangedAndRefuseWhatIsWrong(t *testing.T) {
 		if after.GroupID != 1 || !after.Active {
 			t.Error("a customer changed what only the store may")
 		}
-		for field, ch := range map[string]customer.Changes{"gender": {Gender: to(int64(9))}, "date_of_birth": {DateOfBirth: to("5 June 1987")},
+		for field, ch := range map[string]customer.Changes{"gender": {Gender: to(int64(65536))}, "date_of_birth": {DateOfBirth: to("5 June 1987")},
 			"firstname": {Firstname: to("")}, "prefix": {Prefix: to(strings.Repeat("x", 41))}, "custom_attributes": {Custom: map[string]string{"Bad Code": "x"}}} {
 			_, err := h.Customers.Update(ctx, c, ch, fixture.Origin)
 			if list := fault.List(err); len(list) != 1 || list[0].Field != field {

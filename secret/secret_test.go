@@ -201,3 +201,18 @@ func BenchmarkArgon2id(b *testing.B) {
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "hashes/s")
 }
+
+// Promise: what mail programs leave around a link's secret takes nothing away from it, and nothing else becomes a secret.
+func TestASpoiltLinkStillHasItsSecret(t *testing.T) {
+	whole := secret.Random().Reveal()
+	for _, around := range [][2]string{{"", "."}, {"", ")"}, {"", ">"}, {"<", ">"}, {"*", "*"}, {"", ","}, {"", " "}, {" ", "\u00a0"}, {"", "="}, {"\"", "\"."}, {"", "\r\n"}, {"", "]"}, {"'", "'"}} {
+		if got := secret.Mailed(around[0] + whole + around[1]).Reveal(); got != whole {
+			t.Errorf("%q: %q", around, got)
+		}
+	}
+	for _, none := range []string{"", "x", whole[1:], whole + "x", whole + "." + whole, whole[:20] + " " + whole[20:]} {
+		if got := secret.Mailed(none); got.Reveal() != none || secret.WellFormed(got) {
+			t.Errorf("%q gave %q", none, got.Reveal())
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"strings"
 )
 
 const hidden = "[secret]"
@@ -70,6 +71,23 @@ func Digest(t Text) []byte {
 	sum := sha256.Sum256([]byte(t.Reveal()))
 	return sum[:]
 }
+
+// Mailed is the secret in what stood behind "token=" in a mailed link. Mail programs take in the full stop, the bracket or the asterisk that
+// follows a link, and people copy a space: whatever is no sign of base64url (RFC 4648, section 5) and stands around a whole secret is left out.
+func Mailed(s string) Text {
+	var whole []string
+	for run := range strings.FieldsFuncSeq(s, func(c rune) bool { return !strings.ContainsRune(base64url, c) }) {
+		if len(run) == TextLength {
+			whole = append(whole, run)
+		}
+	}
+	if len(whole) != 1 {
+		return NewText(s)
+	}
+	return NewText(whole[0])
+}
+
+const base64url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 // WellFormed tells whether t can be a secret made by the house; anything else needs no look at the database.
 func WellFormed(t Text) bool {

@@ -36,7 +36,7 @@ func (c *call) isLanding() bool {
 // be a link.
 func (c *call) land() error {
 	tokens := c.r.URL.Query()["token"]
-	link := secret.NewText(tokens[0])
+	link := secret.Mailed(tokens[0])
 	if len(tokens) > 1 {
 		link = secret.NewText("")
 	}

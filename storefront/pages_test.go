@@ -307,7 +307,7 @@ func TestABrokenDatabaseIsOnePlainSentence(t *testing.T) {
 		r := httptest.NewRequest("GET", lune+loginPage, nil)
 		w := httptest.NewRecorder()
 		s.handler.ServeHTTP(w, r)
-		if w.Code < 500 || strings.Contains(w.Body.String(), "sql") || !strings.Contains(w.Body.String(), "<h1>") {
+		if w.Code < 500 || strings.Contains(w.Body.String(), "sql:") || !strings.Contains(w.Body.String(), "<h1>") {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
 	})
