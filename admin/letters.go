@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"strconv"
@@ -49,7 +50,7 @@ func compose(snap *shop.Snapshot, kind string, who Admin) (mail.Content, *lang.L
 		Head: mail.Letterhead{Lang: l.Tag(), StoreName: store, LogoText: v.LogoText, Accent: v.Accent, SenderName: v.SenderName,
 			SenderEmail: v.SenderEmail, BaseURL: snap.ConsoleURL(), LinkHint: l.T("letter.copy_link")},
 		To:       mail.Address{Name: who.Name, Email: who.Email},
-		Greeting: l.T("letter.greeting", "Name", first(who.Name, who.Username)),
+		Greeting: l.T("letter.greeting", "Name", cmp.Or(who.Name, who.Username)),
 	}
 	if c.Head.SenderName == "" {
 		c.Head.SenderName = store
@@ -59,15 +60,6 @@ func compose(snap *shop.Snapshot, kind string, who Admin) (mail.Content, *lang.L
 	}
 	c.Subject, c.Title, c.Preheader, c.Why = say("subject"), say("subject"), say("preheader"), say("why")
 	return c, l, v.Location(), nil
-}
-
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }
 
 // console is where the links of letters lead.

@@ -33,10 +33,7 @@ func (s *Service) alter(ctx context.Context, permit Permit, id int64, o audit.Or
 		if err := permit.still(ctx, tx); err != nil {
 			return err
 		}
-		who, err := Find(ctx, tx, id)
-		if err == nil && !permit.Covers(who.WebsiteID) {
-			err = noSuch()
-		}
+		who, err := Reach(ctx, tx, permit.Covers, id)
 		if err != nil {
 			return err
 		}
@@ -196,6 +193,15 @@ func (s *Service) ByName(ctx context.Context, name string) (who Admin, err error
 // Find reads one administrator, active or not. Errors: fault NotFound.
 func Find(ctx context.Context, tx *db.Tx, id int64) (Admin, error) {
 	return scan(tx.Row(ctx, "SELECT "+columns+" FROM admins WHERE id = $1 AND deleted_at IS NULL", id))
+}
+
+// Reach is Find for somebody who may see some websites only: who is outside does not exist. covers is Permit.Covers. Errors: fault NotFound.
+func Reach(ctx context.Context, tx *db.Tx, covers func(websiteID int64) bool, id int64) (Admin, error) {
+	who, err := Find(ctx, tx, id)
+	if err == nil && !covers(who.WebsiteID) {
+		return Admin{}, noSuch()
+	}
+	return who, err
 }
 
 // List returns every administrator by name.

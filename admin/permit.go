@@ -72,7 +72,7 @@ type Permit struct {
 func Allow(who Admin, r Right) (Permit, error) {
 	has, ok := role(who.Role)
 	if !ok || !who.Active || who.ID == 0 || !slices.Contains(has.Rights, r) {
-		return Permit{}, fault.New(fault.Forbidden, "forbidden", "Your role does not allow this. Ask an administrator who may.")
+		return Permit{}, tooFar()
 	}
 	return Permit{right: r, who: who, actor: audit.Actor{Kind: audit.Store, ID: who.ID, Name: who.Username}}, nil
 }

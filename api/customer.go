@@ -13,9 +13,6 @@ import (
 // dateTime is how Commerce writes a moment, in UTC.
 const dateTime = "2006-01-02 15:04:05"
 
-// generalGroup is Commerce's number of the customer group "General", which every new account is in.
-const generalGroup = 1
-
 // account is Commerce's customer object, in the order of its own answers.
 type account struct {
 	ID                     int64       `json:"id,omitempty"` // none before the letter is answered

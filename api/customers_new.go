@@ -40,7 +40,7 @@ func (c *call) createCustomer() (any, error) {
 	switch {
 	case given.err() != nil:
 		return nil, given.err()
-	case !staff && chosen && group != 0 && group != generalGroup:
+	case !staff && chosen && group != 0 && group != customer.GeneralGroup:
 		return nil, notGranted(admin.EditCustomers)
 	case refusal != nil:
 		return nil, refusal
@@ -116,7 +116,7 @@ func (c *call) register(r customer.Registration) (any, error) {
 
 // asked is the answer before the letter is answered: nothing but what was sent, for there is no account, or no telling.
 func (c *call) asked(r customer.Registration) account {
-	said := account{GroupID: generalGroup, Email: r.Email, Firstname: r.Firstname, Lastname: r.Lastname, StoreID: c.view.ID,
+	said := account{GroupID: customer.GeneralGroup, Email: r.Email, Firstname: r.Firstname, Lastname: r.Lastname, StoreID: c.view.ID,
 		WebsiteID: c.view.WebsiteID, CreatedIn: c.view.Name, Addresses: []postal{}, CustomAttributes: attributes(r.Said.Custom)}
 	for _, one := range []struct{ to, from *string }{{&said.Prefix, r.Said.Prefix}, {&said.Middlename, r.Said.Middlename},
 		{&said.Suffix, r.Said.Suffix}, {&said.DateOfBirth, r.Said.DateOfBirth}, {&said.TaxVat, r.Said.TaxVat}} {

@@ -36,10 +36,7 @@ func (c *call) colleague() (who admin.Admin, err error) {
 		return who, err
 	}
 	err = c.read(func(tx *db.Tx) error {
-		who, err = admin.Find(c.r.Context(), tx, id)
-		if err == nil && !c.permit.Covers(who.WebsiteID) {
-			err = fault.New(fault.NotFound, "not_found", "There is no such administrator.")
-		}
+		who, err = admin.Reach(c.r.Context(), tx, c.permit.Covers, id)
 		return err
 	})
 	return who, err

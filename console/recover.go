@@ -6,7 +6,6 @@ import (
 
 	"github.com/rekeyhq/rekey/admin"
 	"github.com/rekeyhq/rekey/fault"
-	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/web"
 )
 
@@ -47,12 +46,8 @@ func (c *call) forgot() error {
 // landing moves a letter's secret from the address bar into a cookie and leads to the clean address. Opening a link spends nothing.
 func (c *call) landing(cookie, clean string) (opened web.Opened, landed bool) {
 	opened = c.jar.Opened(c.r, cookie)
-	tokens, landed := c.r.URL.Query()["token"]
+	link, landed := web.Landed(c.r)
 	if landed {
-		link := secret.Mailed(tokens[0])
-		if len(tokens) > 1 {
-			link = secret.NewText("")
-		}
 		opened.Add(c.w, link, linkLife)
 		web.SeeOther(c.w, clean)
 	}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/db"
-	"github.com/rekeyhq/rekey/password"
 	"github.com/rekeyhq/rekey/shop"
 )
 
@@ -20,7 +19,7 @@ func (s *Service) Add(ctx context.Context, v *shop.View, r Registration, by audi
 	}
 	n := New{WebsiteID: v.Website.ID, ViewID: v.ID, Address: address, Firstname: r.Firstname, Lastname: r.Lastname}
 	if !r.Password.IsEmpty() {
-		if _, err := v.PasswordRules().Check(r.Password, password.Person{Email: r.Email, Names: []string{r.Firstname, r.Lastname}}); err != nil {
+		if _, err := v.PasswordRules().Check(r.Password, r.person()); err != nil {
 			return Customer{}, err
 		}
 		if n.Hash, err = s.Hasher.Hash(ctx, r.Password); err != nil {

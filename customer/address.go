@@ -50,13 +50,8 @@ func ParseAddress(s string) (Address, error) {
 		return Address{}, malformed
 	}
 	ascii, err := lookup.ToASCII(domain)
-	if err == nil { // what is kept is read again, and has to come out as it went in
-		var again string
-		if again, err = lookup.ToASCII(ascii); again != ascii {
-			return Address{}, malformed
-		}
-	}
-	if err != nil || !strings.Contains(ascii, ".") || strings.HasSuffix(ascii, ".") || len(ascii)+len(local)+1 > MaxAddress {
+	again, unstable := lookup.ToASCII(ascii) // what is kept is read again, and has to come out as it went in
+	if err != nil || unstable != nil || again != ascii || !strings.Contains(ascii, ".") || strings.HasSuffix(ascii, ".") || len(ascii)+len(local)+1 > MaxAddress {
 		return Address{}, malformed
 	}
 	labels := strings.Split(ascii, ".")

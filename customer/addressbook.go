@@ -141,7 +141,7 @@ func (s *Service) SaveAddress(ctx context.Context, c Customer, a PostalAddress, 
 				return err
 			}
 		}
-		return audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerUpdated, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerUpdated, Actor: c.Actor(),
 			CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{"changed": "addresses"}})
 	})
 	a.CustomerID = c.ID
@@ -183,7 +183,7 @@ func (s *Service) DeleteAddress(ctx context.Context, c Customer, id int64, o aud
 				return err
 			}
 		}
-		return audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerUpdated, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerUpdated, Actor: c.Actor(),
 			CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{"changed": "addresses"}})
 	})
 }

@@ -11,14 +11,13 @@ import (
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/limit"
 	"github.com/rekeyhq/rekey/mail"
-	"github.com/rekeyhq/rekey/password"
 	"github.com/rekeyhq/rekey/secret"
 	"github.com/rekeyhq/rekey/shop"
 )
 
 // checkSaid judges name and profile of a registration; a new address book has no numbers yet.
 func (r Registration) checkSaid() error {
-	c := Customer{Firstname: r.Firstname, Lastname: r.Lastname, Profile: Profile{GroupID: 1}}
+	c := Customer{Firstname: r.Firstname, Lastname: r.Lastname, Profile: Profile{GroupID: GeneralGroup}}
 	r.Said.apply(&c)
 	var numbered error
 	if r.Said.Addresses != nil {
@@ -51,7 +50,7 @@ func (s *Service) OpenAs(ctx context.Context, permit admin.Permit, v *shop.View,
 	address, err := ParseAddress(r.Email)
 	var passwordErr error
 	if !r.Password.IsEmpty() {
-		_, passwordErr = v.PasswordRules().Check(r.Password, password.Person{Email: r.Email, Names: []string{r.Firstname, r.Lastname}})
+		_, passwordErr = v.PasswordRules().Check(r.Password, r.person())
 	}
 	if err := errors.Join(r.checkSaid(), err, passwordErr); err != nil {
 		return Customer{}, err

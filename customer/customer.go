@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rekeyhq/rekey/audit"
 	"github.com/rekeyhq/rekey/db"
 	"github.com/rekeyhq/rekey/fault"
 	"github.com/rekeyhq/rekey/secret"
@@ -42,6 +43,11 @@ type Customer struct {
 
 // Name is the whole name. Emails call nobody by it but a Reader.
 func (c Customer) Name() string { return strings.TrimSpace(c.Firstname + " " + c.Lastname) }
+
+// Actor is the customer as who did something.
+func (c Customer) Actor() audit.Actor {
+	return audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()}
+}
 
 // Confirmed tells whether the customer may sign in. It does not tell whose the address is: see Proven.
 func (c Customer) Confirmed() bool { return !c.ConfirmedAt.IsZero() }
@@ -151,8 +157,8 @@ type New struct {
 	Profile             // group 0 is the general one
 }
 
-// generalGroup is the group of customers of whom nothing else is said.
-const generalGroup = 1
+// GeneralGroup is the group of customers of whom nothing else is said.
+const GeneralGroup = 1
 
 // Create stores a new account. Errors: fault Conflict when the website has the address already.
 func Create(ctx context.Context, tx *db.Tx, n New) (Customer, error) {
@@ -175,7 +181,7 @@ func Create(ctx context.Context, tx *db.Tx, n New) (Customer, error) {
 	args := []any{n.WebsiteID, n.ViewID, n.Address.typed, n.Address.canonical, n.Firstname, n.Lastname,
 		searchText(n.Firstname, n.Lastname, n.Address.typed), hash, db.Micro(changed), db.Micro(n.ConfirmedAt),
 		db.Micro(n.CreatedAt), db.Micro(n.LastSignInAt), !n.Disabled, n.Prefix, n.Middlename, n.Suffix, n.Gender, n.DateOfBirth, n.TaxVat,
-		n.Subscribed, cmp.Or(n.GroupID, generalGroup), custom, db.Micro(n.ProvenAt)}
+		n.Subscribed, cmp.Or(n.GroupID, GeneralGroup), custom, db.Micro(n.ProvenAt)}
 	columnsIn, first := "", ""
 	if n.ID != 0 {
 		columnsIn, first = "id, ", "$24, "

@@ -44,9 +44,13 @@ func FindEmailChangeByID(ctx context.Context, tx *db.Tx, id db.ID) (EmailChange,
 	return findEmailChange(ctx, tx, "id", id)
 }
 
-// PendingEmailChange reads the change that waits for an account. Errors: fault NotFound.
+// PendingEmailChange reads the change that waits for an account, the zero one where none does.
 func PendingEmailChange(ctx context.Context, tx *db.Tx, customerID int64) (EmailChange, error) {
-	return findEmailChange(ctx, tx, "customer_id", customerID)
+	e, err := findEmailChange(ctx, tx, "customer_id", customerID)
+	if fault.Is(err, fault.NotFound) {
+		return EmailChange{}, nil
+	}
+	return e, err
 }
 
 func findEmailChange(ctx context.Context, tx *db.Tx, column string, key any) (EmailChange, error) {

@@ -1,7 +1,6 @@
 package customer
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -102,13 +101,9 @@ func mailFarewell(ctx context.Context, tx *db.Tx, v *shop.View, c Customer, o au
 
 // composeDeleted writes it from its note alone: of the account nothing is left to look up.
 func (s *Service) composeDeleted(ctx context.Context, letter mail.Letter) (mail.Content, error) {
-	snap, err := s.Shop.Load(ctx)
+	v, err := ViewOf(ctx, s.Shop, letter)
 	if err != nil {
 		return mail.Content{}, err
-	}
-	v, ok := snap.View(letter.ViewID)
-	if !ok {
-		return mail.Content{}, mail.NotNeeded("its store view is gone")
 	}
 	at, err := time.Parse(time.RFC3339Nano, letter.Data["at"])
 	if err != nil {
@@ -117,7 +112,7 @@ func (s *Service) composeDeleted(ctx context.Context, letter mail.Letter) (mail.
 	l := v.Lang()
 	c := Compose(v, DeletedLetter, Stranger(letter.Data["address"])) // the name is forgotten at once
 	c.Facts = append([]mail.Fact{{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())}}, mail.Whence(l, letter.Data)...)
-	c.NotYou = l.T("letter.account_deleted.not_you", "Email", cmp.Or(v.SupportEmail, v.SenderEmail))
+	c.NotYou = l.T("letter.account_deleted.not_you", "Email", v.Contact())
 	c.Forget = true
 	return c, nil
 }

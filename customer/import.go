@@ -196,7 +196,7 @@ func placeOf(snap *shop.Snapshot, website, view string) (websiteID, viewID int64
 var genders = map[string]int64{"": 0, "male": 1, "female": 2, "not specified": 3}
 
 func profileOf(rec record) (p Profile, err error) {
-	p = Profile{Prefix: rec.value("prefix"), Middlename: rec.value("middlename"), Suffix: rec.value("suffix"), TaxVat: rec.value("taxvat"), GroupID: generalGroup}
+	p = Profile{Prefix: rec.value("prefix"), Middlename: rec.value("middlename"), Suffix: rec.value("suffix"), TaxVat: rec.value("taxvat"), GroupID: GeneralGroup}
 	if text := rec.value("group_id"); text != "" {
 		if p.GroupID, err = strconv.ParseInt(text, 10, 32); err != nil {
 			return p, fmt.Errorf("%q is no number of a customer group", text)
@@ -376,27 +376,20 @@ func (im *importing) one(ctx context.Context, tx *db.Tx, n New) error {
 
 // room tells whether the address and the number of a customer are free.
 func (im *importing) room(ctx context.Context, tx *db.Tx, n New) error {
-	_, err := FindByAddress(ctx, tx, n.WebsiteID, n.Address)
-	if err == nil || im.seen.has(n.addressKey()) {
+	switch _, err := FindByAddress(ctx, tx, n.WebsiteID, n.Address); {
+	case err == nil || im.seen.has(n.addressKey()):
 		return errKnown
-	}
-	if !fault.Is(err, fault.NotFound) || n.ID == 0 {
-		return unless(fault.NotFound, err)
+	case !fault.Is(err, fault.NotFound):
+		return err
+	case n.ID == 0:
+		return nil
 	}
 	var one int
-	err = tx.Row(ctx, "SELECT 1 FROM customers WHERE id = $1", n.ID).Scan(&one) // of somebody who was deleted as well
+	err := tx.Row(ctx, "SELECT 1 FROM customers WHERE id = $1", n.ID).Scan(&one) // of somebody who was deleted as well
 	if err == nil || im.seen.has(n.numberKey()) {
 		return fault.New(fault.Conflict, "number.taken", fmt.Sprintf("number %d belongs to another customer", n.ID))
 	}
 	if db.IsNoRows(err) {
-		return nil
-	}
-	return err
-}
-
-// unless is err, or nothing if it is of a kind.
-func unless(kind fault.Kind, err error) error {
-	if fault.Is(err, kind) {
 		return nil
 	}
 	return err

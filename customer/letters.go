@@ -96,14 +96,23 @@ func (c Customer) View(snap *shop.Snapshot) (*shop.View, bool) {
 	return nil, false
 }
 
-func (s *Service) composeRegistration(ctx context.Context, letter mail.Letter) (mail.Content, error) {
-	snap, err := s.Shop.Load(ctx)
+// ViewOf is the store view that a letter is written in. Errors: mail.NotNeeded where it is gone.
+func ViewOf(ctx context.Context, sh *shop.Shop, letter mail.Letter) (*shop.View, error) {
+	snap, err := sh.Load(ctx)
 	if err != nil {
-		return mail.Content{}, err
+		return nil, err
 	}
 	v, ok := snap.View(letter.ViewID)
 	if !ok {
-		return mail.Content{}, mail.NotNeeded("its store view is gone")
+		return nil, mail.NotNeeded("its store view is gone")
+	}
+	return v, nil
+}
+
+func (s *Service) composeRegistration(ctx context.Context, letter mail.Letter) (mail.Content, error) {
+	v, err := ViewOf(ctx, s.Shop, letter)
+	if err != nil {
+		return mail.Content{}, err
 	}
 	if _, again := letter.Data["address"]; again {
 		return s.composeAgain(ctx, v, letter)
@@ -155,13 +164,9 @@ func (s *Service) composeRegistration(ctx context.Context, letter mail.Letter) (
 
 // ComposeWelcome writes the letter of a new account.
 func (s *Service) ComposeWelcome(ctx context.Context, letter mail.Letter) (mail.Content, error) {
-	snap, err := s.Shop.Load(ctx)
+	v, err := ViewOf(ctx, s.Shop, letter)
 	if err != nil {
 		return mail.Content{}, err
-	}
-	v, ok := snap.View(letter.ViewID)
-	if !ok {
-		return mail.Content{}, mail.NotNeeded("its store view is gone")
 	}
 	var who Customer
 	err = s.DB.Read(ctx, func(tx *db.Tx) error {

@@ -63,7 +63,7 @@ type Changes struct {
 func (s *Service) Update(ctx context.Context, c Customer, ch Changes, o audit.Origin) (after Customer, err error) {
 	ch.GroupID, ch.Active = nil, nil
 	err = s.DB.Write(ctx, func(tx *db.Tx) (err error) {
-		after, err = s.update(ctx, tx, c.ID, ch, func(Customer) error { return nil }, audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()}, o)
+		after, err = s.update(ctx, tx, c.ID, ch, func(Customer) error { return nil }, c.Actor(), o)
 		return err
 	})
 	return after, err

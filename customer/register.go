@@ -37,6 +37,11 @@ type Registration struct {
 	Browser                    secret.Text // what this browser is known by already; empty: it gets a secret
 }
 
+// person is what the password must not be made of.
+func (r Registration) person() password.Person {
+	return password.Person{Email: r.Email, Names: []string{r.Firstname, r.Lastname}}
+}
+
 // Receipt is the answer to a registration. In the neutral way it is the same for everyone.
 type Receipt struct {
 	Browser  secret.Text // goes into a cookie: this browser may finish the registration without the password
@@ -55,7 +60,7 @@ func (s *Service) Register(ctx context.Context, v *shop.View, r Registration, o 
 	var passwordErr error
 	unset := r.WithoutPassword && r.Password.IsEmpty()
 	if !unset {
-		advice, passwordErr = v.PasswordRules().CheckPair(r.Password, r.Confirm, password.Person{Email: r.Email, Names: []string{r.Firstname, r.Lastname}})
+		advice, passwordErr = v.PasswordRules().CheckPair(r.Password, r.Confirm, r.person())
 	}
 	r.Said.GroupID, r.Said.Active = nil, nil
 	if err := errors.Join(r.checkSaid(), err, passwordErr); err != nil {
@@ -190,7 +195,7 @@ func (s *Service) begin(ctx context.Context, tx *db.Tx, v *shop.View, c Customer
 	}
 	letter := mail.Note{Kind: WelcomeLetter, WebsiteID: c.WebsiteID, ViewID: v.ID, CustomerID: c.ID}
 	if by.Kind == "" {
-		by = audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()}
+		by = c.Actor()
 		letter.Data = map[string]string{asked: "visitor"}
 	}
 	if _, err := mail.Enqueue(ctx, tx, letter); err != nil {

@@ -128,7 +128,7 @@ func (a *Account) fill(ctx context.Context, tx *db.Tx, c customer.Customer) erro
 		a.ChangesHeldUntil = moment(c.ChangesHeldUntil)
 	}
 	change, err := customer.PendingEmailChange(ctx, tx, c.ID)
-	if err != nil && !fault.Is(err, fault.NotFound) {
+	if err != nil {
 		return err
 	}
 	a.PendingEmail = change.To.String()

@@ -80,7 +80,7 @@ func (s *Service) SignInByCode(ctx context.Context, v *shop.View, browser, typed
 		if err := signin.Forgive(ctx, tx, c); err != nil {
 			return err
 		}
-		if err := audit.Record(ctx, tx, audit.Entry{Action: audit.SignedInByLetter, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
+		if err := audit.Record(ctx, tx, audit.Entry{Action: audit.SignedInByLetter, Actor: c.Actor(),
 			CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o}); err != nil {
 			return err
 		}

@@ -233,7 +233,7 @@ func (s *Service) tell(ctx context.Context, tx *db.Tx, v *shop.View, c customer.
 	}
 	detail := ended.detail()
 	detail["how"] = strings.TrimPrefix(how, "by_")
-	return audit.Record(ctx, tx, audit.Entry{Action: action, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
+	return audit.Record(ctx, tx, audit.Entry{Action: action, Actor: c.Actor(),
 		CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o, Detail: detail})
 }
 

@@ -71,7 +71,7 @@ func (s *Service) Download(ctx context.Context, who signin.Signed, o audit.Origi
 		if err := signin.MustBeProvenAgain(ctx, tx, who); err != nil {
 			return err
 		}
-		err := audit.Record(ctx, tx, audit.Entry{Action: audit.DataDownloaded, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
+		err := audit.Record(ctx, tx, audit.Entry{Action: audit.DataDownloaded, Actor: c.Actor(),
 			CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o})
 		if err == nil {
 			d, err = s.data(ctx, tx, c)

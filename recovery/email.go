@@ -93,7 +93,7 @@ func (s *Service) mailEmailChange(ctx context.Context, tx *db.Tx, v *shop.View, 
 }
 
 func (s *Service) recordEmail(ctx context.Context, tx *db.Tx, c customer.Customer, outcome string, o audit.Origin) error {
-	return audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerUpdated, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
+	return audit.Record(ctx, tx, audit.Entry{Action: audit.CustomerUpdated, Actor: c.Actor(),
 		CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o, Outcome: outcome, Detail: map[string]string{"changed": "email"}})
 }
 
@@ -260,10 +260,6 @@ func (s *Service) composeEmailNotice(ctx context.Context, letter mail.Letter) (m
 	content.Facts = append([]mail.Fact{
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},
 	}, mail.Whence(l, letter.Data)...)
-	contact := v.SupportEmail
-	if contact == "" {
-		contact = v.SenderEmail
-	}
-	content.NotYou, content.Object = l.T("letter."+letter.Kind+".not_you", "Email", contact), object
+	content.NotYou, content.Object = l.T("letter."+letter.Kind+".not_you", "Email", v.Contact()), object
 	return content, nil
 }

@@ -145,15 +145,7 @@ func addressee(ctx context.Context, tx *db.Tx, letter mail.Letter) (customer.Cus
 }
 
 func (s *Service) view(ctx context.Context, letter mail.Letter) (*shop.View, error) {
-	snap, err := s.Shop.Load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	v, ok := snap.View(letter.ViewID)
-	if !ok {
-		return nil, mail.NotNeeded("its store view is gone")
-	}
-	return v, nil
+	return customer.ViewOf(ctx, s.Shop, letter)
 }
 
 // addressed is view for a letter that leads to it; until it has an address the letter waits.
@@ -205,11 +197,7 @@ func (s *Service) composeChanged(ctx context.Context, letter mail.Letter) (mail.
 		{Label: l.T("letter.fact.when"), Value: l.Date(at, v.Location())},
 		{Label: l.T("letter.fact.how"), Value: l.T("letter.password_changed." + how)},
 	}, mail.Whence(l, letter.Data)...)
-	contact := v.SupportEmail
-	if contact == "" {
-		contact = v.SenderEmail
-	}
-	content.Paragraphs = append(content.Paragraphs, l.T("letter.password_changed.not_you", "Email", contact))
+	content.Paragraphs = append(content.Paragraphs, l.T("letter.password_changed.not_you", "Email", v.Contact()))
 	content.Button = object // the one thing that somebody may have to do now
 	return content, nil
 }

@@ -45,7 +45,7 @@ func (s *Service) takeOver(ctx context.Context, tx *db.Tx, c customer.Customer, 
 		err = customer.Prove(ctx, tx, c)
 	}
 	if err == nil {
-		err = audit.Record(ctx, tx, audit.Entry{Action: audit.AddressProven, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
+		err = audit.Record(ctx, tx, audit.Entry{Action: audit.AddressProven, Actor: c.Actor(),
 			CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o, Detail: end.detail()})
 	}
 	if err != nil {

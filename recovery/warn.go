@@ -102,11 +102,7 @@ func (s *Service) composeRevoked(ctx context.Context, letter mail.Letter) (mail.
 		{Label: l.T("letter.fact.when"), Value: l.Date(letter.CreatedAt.Truncate(time.Second), v.Location())},
 	}
 	content.Button = &mail.Button{Label: l.T(key + ".button"), URL: secret.NewText(v.Link("/customer/account/login", nil))}
-	contact := v.SupportEmail
-	if contact == "" {
-		contact = v.SenderEmail
-	}
-	content.NotYou = l.T(key+".not_you", "Email", contact)
+	content.NotYou = l.T(key+".not_you", "Email", v.Contact())
 	return content, nil
 }
 

@@ -1,6 +1,7 @@
 package shop
 
 import (
+	"cmp"
 	"net/url"
 	"time"
 	_ "time/tzdata" // a container may have no zones of its own, and a letter names one
@@ -45,6 +46,9 @@ type View struct {
 	breached *breached.List
 	inForce
 }
+
+// Contact is the address that customers are told to write to: the support's, else the sender's.
+func (v *View) Contact() string { return cmp.Or(v.SupportEmail, v.SenderEmail) }
 
 // StoreName is what shoppers call the store: the logo's text, else the sender's name, else the website's.
 func (v *View) StoreName() string {

@@ -14,13 +14,9 @@ import (
 // ComposePasskey tells the owner that a passkey came or went. It carries no link that acts by itself, only the way to the page
 // where one asks for a new password: recovering by letter takes all passkeys away. Recovery adds the one where one objects.
 func (s *Service) ComposePasskey(ctx context.Context, letter mail.Letter) (mail.Content, error) {
-	snap, err := s.Shop.Load(ctx)
+	v, err := customer.ViewOf(ctx, s.Shop, letter)
 	if err != nil {
 		return mail.Content{}, err
-	}
-	v, ok := snap.View(letter.ViewID)
-	if !ok {
-		return mail.Content{}, mail.NotNeeded("its store view is gone")
 	}
 	var c customer.Customer
 	err = s.DB.Read(ctx, func(tx *db.Tx) error {
@@ -47,6 +43,6 @@ func (s *Service) ComposePasskey(ctx context.Context, letter mail.Letter) (mail.
 		content.Facts = append(content.Facts, mail.Whence(l, letter.Data)...)
 	}
 	content.Button = &mail.Button{Label: l.T(key + ".button"), URL: secret.NewText(v.Link("/customer/account/forgotpassword", nil))}
-	content.NotYou = l.T(key+".not_you", "Email", firstOf(v.SupportEmail, v.SenderEmail))
+	content.NotYou = l.T(key+".not_you", "Email", v.Contact())
 	return content, nil
 }

@@ -139,7 +139,7 @@ func (s *Service) AddPasskey(ctx context.Context, v *shop.View, who Signed, a An
 		if n == 0 {
 			return refusedPasskey()
 		}
-		return tellPasskey(ctx, tx, v.ID, c, PasskeyAddedLetter, audit.PasskeyAdded, Passkey{ID: id, Name: name}, actor(c), o)
+		return tellPasskey(ctx, tx, v.ID, c, PasskeyAddedLetter, audit.PasskeyAdded, Passkey{ID: id, Name: name}, c.Actor(), o)
 	})
 }
 
@@ -182,7 +182,7 @@ func (s *Service) RemovePasskey(ctx context.Context, v *shop.View, who Signed, i
 		if err != nil {
 			return err
 		}
-		return tellPasskey(ctx, tx, v.ID, who.Customer, PasskeyRemovedLetter, audit.PasskeyRemoved, p, actor(who.Customer), o)
+		return tellPasskey(ctx, tx, v.ID, who.Customer, PasskeyRemovedLetter, audit.PasskeyRemoved, p, who.Customer.Actor(), o)
 	})
 }
 

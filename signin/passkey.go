@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -233,14 +234,5 @@ func SweepChallenges(ctx context.Context, tx *db.Tx, most int) (int64, error) {
 
 // owner is how a customer stands in the list of an authenticator.
 func (s *Service) owner(c customer.Customer, all []Passkey) passkey.Owner {
-	return passkey.Owner{Handle: s.handleOf(c.ID, all), Name: c.Email, Label: firstOf(c.Name(), c.Email)}
-}
-
-func firstOf(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
+	return passkey.Owner{Handle: s.handleOf(c.ID, all), Name: c.Email, Label: cmp.Or(c.Name(), c.Email)}
 }

@@ -104,7 +104,7 @@ func begin(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, ho
 	if err := customer.SignedIn(ctx, tx, c.ID, now, o.IP); err != nil {
 		return Opened{}, err
 	}
-	e := audit.Entry{Action: audit.SessionStarted, Actor: actor(c), CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o}
+	e := audit.Entry{Action: audit.SessionStarted, Actor: c.Actor(), CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o}
 	if how == byPasskey {
 		e.Detail = map[string]string{"with": how}
 	}
@@ -325,11 +325,7 @@ func Erase(ctx context.Context, tx *db.Tx, customerID int64) error {
 	return err
 }
 
-func actor(c customer.Customer) audit.Actor {
-	return audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()}
-}
-
 func ended(c customer.Customer, action string, o audit.Origin, n int64) audit.Entry {
-	return audit.Entry{Action: action, Actor: actor(c), CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID,
+	return audit.Entry{Action: action, Actor: c.Actor(), CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID,
 		Origin: o, Detail: map[string]string{"sessions": strconv.FormatInt(n, 10)}}
 }

@@ -162,7 +162,7 @@ func LiftHold(ctx context.Context, tx *db.Tx, c customer.Customer, o audit.Origi
 	if err := customer.LiftResets(ctx, tx, c.ID); err != nil {
 		return err
 	}
-	return audit.Record(ctx, tx, audit.Entry{Action: audit.HoldLifted, Actor: actor(c), CustomerID: c.ID,
+	return audit.Record(ctx, tx, audit.Entry{Action: audit.HoldLifted, Actor: c.Actor(), CustomerID: c.ID,
 		Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o})
 }
 

@@ -51,7 +51,7 @@ func (c *call) accountPage() error {
 		change, err = customer.PendingEmailChange(c.r.Context(), tx, who.ID)
 		return err
 	})
-	if err != nil && !fault.Is(err, fault.NotFound) {
+	if err != nil {
 		return err
 	}
 	p := accountPage{

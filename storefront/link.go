@@ -35,11 +35,7 @@ func (c *call) isLanding() bool {
 // land moves a mailed link's secret from the address bar into a cookie and goes on to the clean address, which explains what cannot
 // be a link.
 func (c *call) land() error {
-	tokens := c.r.URL.Query()["token"]
-	link := secret.Mailed(tokens[0])
-	if len(tokens) > 1 {
-		link = secret.NewText("")
-	}
+	link, _ := web.Landed(c.r)
 	c.opened(landings[c.path]).Add(c.w, link, linkLife)
 	web.SeeOther(c.w, c.view.Path(c.path))
 	return nil

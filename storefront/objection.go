@@ -104,10 +104,6 @@ func (c *call) objected(ob recovery.Objection) objectionForm {
 	p.Intro = []string{c.L.T("storefront.objection.done.intro", "Date", c.when(ob.MadeAt))}
 	p.sentTo(ob)
 	p.List = c.measures("storefront.objection.done.", ob.Does, "Date", c.when(ob.Does.Until))
-	contact := c.view.SupportEmail
-	if contact == "" {
-		contact = c.view.SenderEmail
-	}
 	next := "former"
 	switch {
 	case ob.Does.Cancel:
@@ -121,7 +117,7 @@ func (c *call) objected(ob recovery.Objection) objectionForm {
 		next = "sign_in"
 		p.Links = []link{{URL: c.view.Path(signInPath), Text: c.L.T("storefront.signin.submit")}}
 	}
-	p.After = []string{c.L.T("storefront.objection.next."+next, "Email", contact)}
+	p.After = []string{c.L.T("storefront.objection.next."+next, "Email", c.view.Contact())}
 	if ob.Does.HoldResets {
 		p.After = append(p.After, c.L.T("storefront.objection.next.held"))
 	}

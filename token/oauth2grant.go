@@ -49,7 +49,7 @@ func (s *OAuth2) Allow(ctx context.Context, v *shop.View, who signin.Signed, id 
 			return err
 		}
 		back = a.asked.back(v, "code", code.Reveal())
-		return audit.Record(ctx, tx, audit.Entry{Action: audit.TokenIssued, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.TokenIssued, Actor: c.Actor(),
 			CustomerID: c.ID, Subject: a.Client.Name, WebsiteID: c.WebsiteID, Origin: o, Detail: map[string]string{"scope": a.bearer.Scope}})
 	})
 	return back, err

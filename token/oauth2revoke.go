@@ -128,7 +128,7 @@ func (s *OAuth2) Disconnect(ctx context.Context, c customer.Customer, clientID i
 		if err != nil {
 			return err
 		}
-		return revoked(ctx, tx, audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()}, c.ID, app.Name, n, o)
+		return revoked(ctx, tx, c.Actor(), c.ID, app.Name, n, o)
 	})
 }
 

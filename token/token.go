@@ -151,7 +151,7 @@ func Issue(ctx context.Context, tx *db.Tx, v *shop.View, c customer.Customer, ho
 	if err != nil {
 		return secret.Text{}, err
 	}
-	return made, audit.Record(ctx, tx, audit.Entry{Action: audit.TokenIssued, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
+	return made, audit.Record(ctx, tx, audit.Entry{Action: audit.TokenIssued, Actor: c.Actor(),
 		CustomerID: c.ID, Subject: holder, WebsiteID: c.WebsiteID, Origin: o})
 }
 
@@ -264,7 +264,7 @@ func (s *Service) RevokeOwn(ctx context.Context, b Bearer, o audit.Origin) (n in
 		if n, err = RevokeAll(ctx, tx, c.ID); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, audit.Entry{Action: audit.TokensRevoked, Actor: audit.Actor{Kind: audit.Shopper, ID: c.ID, Name: c.Name()},
+		return audit.Record(ctx, tx, audit.Entry{Action: audit.TokensRevoked, Actor: c.Actor(),
 			CustomerID: c.ID, Subject: c.Address().Masked(), WebsiteID: c.WebsiteID, Origin: o,
 			Detail: map[string]string{"tokens": strconv.FormatInt(n, 10)}})
 	})

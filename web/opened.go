@@ -84,6 +84,16 @@ func (o Opened) Of(form Values) (secret.Text, error) {
 		Text: "This page belongs to a link that was used already, or that this browser has let go of for others. Nothing was changed. Open the link in the email once more."}
 }
 
+// Landed is the secret of the mailed link that a request opens, and whether it opens one. Of an address with two nobody knows which
+// is meant: it has none, and the page explains.
+func Landed(r *http.Request) (link secret.Text, opens bool) {
+	tokens := r.URL.Query()["token"]
+	if len(tokens) == 1 {
+		return secret.Mailed(tokens[0]), true
+	}
+	return secret.NewText(""), len(tokens) > 0
+}
+
 // Has tells whether the browser has a link.
 func (o Opened) Has(link secret.Text) bool {
 	return !link.IsEmpty() && slices.ContainsFunc(o.links, link.Equal)

@@ -16,14 +16,13 @@ type colleague struct {
 }
 
 // act does something to the administrator and says so.
-func (c colleague) act(ctx context.Context, sh shell, done string,
-	do func(h *app.House) func(context.Context, admin.Permit, int64, audit.Origin) error) error {
+func (c colleague) act(ctx context.Context, sh shell, done string, do func(*admin.Service, context.Context, admin.Permit, int64, audit.Origin) error) error {
 	return c.read(ctx, func(h *app.House) error {
 		who, err := h.Admins.ByName(ctx, c.Username)
 		if err != nil {
 			return err
 		}
-		if err := do(h)(ctx, admin.CommandLine(admin.ManageAdmins), who.ID, audit.Origin{}); err != nil {
+		if err := do(h.Admins, ctx, admin.CommandLine(admin.ManageAdmins), who.ID, audit.Origin{}); err != nil {
 			return err
 		}
 		fmt.Fprintf(sh.out, "Administrator %s %s.\n", who.Username, done)
@@ -35,36 +34,28 @@ type adminDisable struct{ colleague }
 
 // Run disables the administrator.
 func (c *adminDisable) Run(ctx context.Context, sh shell) error {
-	return c.act(ctx, sh, "is disabled, and signed out everywhere", func(h *app.House) func(context.Context, admin.Permit, int64, audit.Origin) error {
-		return h.Admins.Disable
-	})
+	return c.act(ctx, sh, "is disabled, and signed out everywhere", (*admin.Service).Disable)
 }
 
 type adminEnable struct{ colleague }
 
 // Run enables the administrator.
 func (c *adminEnable) Run(ctx context.Context, sh shell) error {
-	return c.act(ctx, sh, "is enabled and can sign in again", func(h *app.House) func(context.Context, admin.Permit, int64, audit.Origin) error {
-		return h.Admins.Enable
-	})
+	return c.act(ctx, sh, "is enabled and can sign in again", (*admin.Service).Enable)
 }
 
 type adminDelete struct{ colleague }
 
 // Run deletes the administrator.
 func (c *adminDelete) Run(ctx context.Context, sh shell) error {
-	return c.act(ctx, sh, "was deleted", func(h *app.House) func(context.Context, admin.Permit, int64, audit.Origin) error {
-		return h.Admins.Delete
-	})
+	return c.act(ctx, sh, "was deleted", (*admin.Service).Delete)
 }
 
 type adminEndSessions struct{ colleague }
 
 // Run signs the administrator out everywhere.
 func (c *adminEndSessions) Run(ctx context.Context, sh shell) error {
-	return c.act(ctx, sh, "was signed out everywhere", func(h *app.House) func(context.Context, admin.Permit, int64, audit.Origin) error {
-		return h.Admins.EndSessions
-	})
+	return c.act(ctx, sh, "was signed out everywhere", (*admin.Service).EndSessions)
 }
 
 type adminSet struct {
