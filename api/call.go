@@ -33,6 +33,8 @@ type call struct {
 	bearer token.Bearer
 	who    caller       // on routes for the store's staff
 	permit admin.Permit // for the right of the route
+
+	mistyped error // a variable of a GraphQL operation is of another type than declared
 }
 
 func (c *call) serve() error {

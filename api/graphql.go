@@ -47,7 +47,7 @@ type Graph struct {
 func NewGraph(a *API) (*Graph, error) {
 	schema, err := gql.ParseSchema(graphSchema, &graphRoot{}, gql.UseStringDescriptions(), gql.UseFieldResolvers(),
 		gql.MaxDepth(MaxGraphDepth), gql.MaxSelections(MaxGraphFields), gql.OverlapValidationLimit(maxGraphOverlaps),
-		gql.PanicHandler(graphPanic{}), gql.Logger(gqllog.LoggerFunc(func(ctx context.Context, _ any) {
+		gql.PanicHandler(graphPanic{}), gql.Tracer(graphVariables{}), gql.Logger(gqllog.LoggerFunc(func(ctx context.Context, _ any) {
 			a.Log.LogAttrs(ctx, slog.LevelError, "panic", slog.String("stack", string(debug.Stack())))
 		})))
 	if err != nil {
@@ -91,7 +91,7 @@ func (g *Graph) serve(c *call) error {
 	}
 	ctx := context.WithValue(c.r.Context(), graphCall{}, c)
 	answered := g.schema.Exec(ctx, q.query, q.operation, q.variables)
-	if err := ctx.Err(); err != nil {
+	if err := errors.Join(ctx.Err(), c.mistyped); err != nil {
 		return err
 	}
 	return c.answerGraph(answered, places)

@@ -65,9 +65,6 @@ func (c *call) answerGraph(answered *gql.Response, places map[string]gqlerrors.L
 	if answered.Data == nil || bytes.Equal(answered.Data, []byte("null")) {
 		return render(c.w, http.StatusBadRequest, graphAnswer{Errors: misread(answered.Errors)})
 	}
-	if slices.ContainsFunc(answered.Errors, isMistyped) {
-		return graphRefuse("A variable has a value of another type than it is declared with.")
-	}
 	out, status := graphAnswer{Data: answered.Data}, http.StatusOK
 	for _, e := range answered.Errors {
 		if e.ResolverError == nil {
@@ -93,11 +90,6 @@ func (c *call) answerGraph(answered *gql.Response, places map[string]gqlerrors.L
 		c.w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	return render(c.w, status, out)
-}
-
-// isMistyped tells an argument that could not be read: the library finds that out while it chooses what to resolve, and quotes the value.
-func isMistyped(e *gqlerrors.QueryError) bool {
-	return e.ResolverError == nil && e.Path == nil
 }
 
 // worse is Commerce's status for an answer with one more error: who calls weighs most.

@@ -56,6 +56,25 @@ func TestAMistypedVariableIsRefusedAndNotRepeated(t *testing.T) {
 	})
 }
 
+// Promise: an operation that is refused for a variable has done nothing, not even what stands before the field that the variable is for.
+func TestNothingIsDoneBesideAMistypedVariable(t *testing.T) {
+	eachGraph(t, func(t *testing.T, g *graph) {
+		g.Customer("lune_en", "camille@lune.test")
+		body := func(token string) ask {
+			return ask{body: `{"query":"mutation($p:String!){ requestPasswordResetEmail(email:\"camille@lune.test\") resetPassword(email:\"camille@lune.test\", ` +
+				`resetPasswordToken:$p, newPassword:\"another-8-word\") }","variables":{"p":` + token + `}}`}
+		}
+		for _, wrong := range []string{`["x"]`, `{"x":1}`, `7`, `true`} {
+			if got := g.ask(body(wrong)); got.status != http.StatusBadRequest || len(g.links()) > 0 {
+				t.Errorf("%s: %d, and %d letters are queued", wrong, got.status, len(g.links()))
+			}
+		}
+		if g.ask(body(`"x"`)); len(g.links()) != 1 {
+			t.Errorf("with a text: %d letters", len(g.links()))
+		}
+	})
+}
+
 func named(t ast.Type) ast.Type {
 	switch t := t.(type) {
 	case *ast.NonNull:
