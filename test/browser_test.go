@@ -209,11 +209,23 @@ func (b *tab) click(words string) {
 	b.do(chromedp.Do(b.ctx, chromedp.MouseClickXY(x, y)))
 }
 
-// tick clicks the box with this label.
+// tick clicks the box with this label until it is ticked: a page that says what was wrong moves to that when it has loaded, away from
+// under the pointer.
 func (b *tab) tick(label string) {
 	b.t.Helper()
-	x, y := b.place("field", label)
-	b.do(chromedp.Do(b.ctx, chromedp.MouseClickXY(x, y)))
+	text, _ := json.Marshal(label)
+	ticked := fmt.Sprintf(`(() => { %s; const box = find('field', %s); return !!box && box.checked; })()`, finders, text)
+	err := eventually(patience, func() error {
+		if script[bool](b, ticked) {
+			return nil
+		}
+		x, y := b.place("field", label)
+		b.do(chromedp.Do(b.ctx, chromedp.MouseClickXY(x, y)))
+		return errors.New("a click does not tick it")
+	})
+	if err != nil {
+		b.fatalf("field %q: %v", label, err)
+	}
 }
 
 // fill replaces what stands in the field with this label, as typing would.
