@@ -19,10 +19,15 @@ func checkEmail(name, s string) error {
 		return unicode.IsSpace(r) || isControl(r) || strings.ContainsRune(`()<>[]:;\,"`, r)
 	}):
 		return malformed(name, "holds a character that no mailbox has")
-	case strings.HasPrefix(domain, ".") || strings.HasSuffix(domain, ".") || strings.Contains(domain, ".."):
-		return malformed(name, "has an empty part in its domain")
+	case hasEmptyAtom(local) || hasEmptyAtom(domain):
+		return malformed(name, "has an empty part beside a dot")
 	}
 	return nil
+}
+
+// hasEmptyAtom tells whether s is no dot-atom (RFC 5322 §3.2.3): the header around such an address could not be read again.
+func hasEmptyAtom(s string) bool {
+	return strings.HasPrefix(s, ".") || strings.HasSuffix(s, ".") || strings.Contains(s, "..")
 }
 
 // isASCII tells whether a mailbox can be named without SMTPUTF8 (RFC 6531).

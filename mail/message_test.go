@@ -393,3 +393,12 @@ func parsedKey(t *testing.T, key crypto.Signer) crypto.Signer {
 	}
 	return parsed
 }
+
+// What the header writes is read again by every relay on the way: RFC 5322 §3.2.3 knows no empty atom, on neither side of the @.
+func TestAnAddressWithAnEmptyPartIsNotWritten(t *testing.T) {
+	for _, email := range []string{".zoe@example.com", "zoe.@example.com", "zoe..m@example.com", ".@-", "zoe@.example.com", "zoe@example.com.", "zoe@example..com"} {
+		if _, err := newMessage(db.NewID(), created, letterTo(email)); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v", email, err)
+		}
+	}
+}
