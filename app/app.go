@@ -111,6 +111,9 @@ func Run(ctx context.Context, c Config) error {
 	if err := s.checkStores(ctx); err != nil {
 		return err
 	}
+	if err := s.noteDurability(ctx); err != nil {
+		return s.Place.Explain(err)
+	}
 	return s.run(ctx)
 }
 

@@ -27,10 +27,15 @@ import (
 // databaseFile is the name of the embedded database in the data folder.
 const databaseFile = "rekey.db"
 
+// LeastConnections is the fewest that --database-connections may say: visitors, administrators and the house's own work share them.
+const LeastConnections = db.LeastConns
+
 // Place says where a store lives.
 type Place struct {
 	Data          string // the folder of the embedded database and of the key
 	Database      string // "sqlite:PATH" or "postgres://…"; "" is databaseFile in Data
+	Connections   int    // to the database, at most; 0 is what db thinks right
+	TrustProvider bool   // whoever runs PostgreSQL keeps what was written although it says otherwise
 	SecretKeyFile string // "" is keyFile in Data, with SQLite only
 	AcceptKeyFile string // file of another key, accepted beside it: the next one, or the former; "" is none
 	Breached      string // file of the list of breached passwords; "" is breachedFile in Data, if there is a Data
@@ -55,6 +60,9 @@ func (p *Place) check() error {
 		return fmt.Errorf("--database must be sqlite:PATH or postgres://user:password@host/name, not %q", db.Redact(p.Database))
 	case p.Data == "" && p.embedded():
 		p.Data = filepath.Dir(p.file())
+	}
+	if p.embedded() && p.TrustProvider {
+		return errors.New("--database-durability=provider is about PostgreSQL; this store's database is a file")
 	}
 	if p.embedded() && p.file() == "" {
 		return errors.New("--database sqlite: names no file; write sqlite:PATH")
@@ -116,7 +124,7 @@ func (p Place) Open(ctx context.Context, o Opening) (*House, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := db.Open(ctx, p.Database, db.Options{NoMigrate: !o.Make, Clock: o.Clock})
+	d, err := db.Open(ctx, p.Database, db.Options{NoMigrate: !o.Make, Clock: o.Clock, MaxConns: p.Connections, TrustProvider: p.TrustProvider})
 	if err != nil {
 		return nil, p.Explain(err)
 	}

@@ -116,7 +116,7 @@ func explainListen(w wanted, err error) error {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%s is not an address of this machine; choose another with %s", w.address, w.flag)
 	}
-	return fmt.Errorf("%s %s cannot be used: %s", w.flag, w.address, cause(err))
+	return fmt.Errorf("%s %s cannot be used: %w", w.flag, w.address, err)
 }
 
 // baseOf writes the address as a browser on this machine reaches it.

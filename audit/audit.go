@@ -50,7 +50,8 @@ const (
 	DataDownloaded     = "customer.data_downloaded" // by the customer's own hand
 	CustomersImported  = "customers.imported"
 	BreachedImported   = "breached_passwords.imported"
-	StoreRestored      = "store.restored" // from a backup: all that was issued before has ended
+	StoreRestored      = "store.restored"              // from a backup: all that was issued before has ended
+	DurabilityChanged  = "database.durability_changed" // who keeps what was written: the server, or its provider as the operator says
 	BreachedRemoved    = "breached_passwords.removed"
 	SettingChanged     = "setting.changed"
 	WebsiteCreated     = "website.created"
@@ -105,7 +106,7 @@ const (
 func Actions() []string {
 	return []string{ResetRequested, ResetSentByStore, ResetLimited, LinkOpened, CodeTyped, ResetCompleted, PasswordChanged, SessionStarted,
 		SessionEnded, SessionsEnded, SignInFailed, SignInLocked, SignInCodeRequested, SignedInByLetter, CodeRefused, Unlocked, TokenIssued, TokensRevoked, Registered,
-		CustomerCreated, CustomerUpdated, CustomerDeleted, AddressProven, DataDownloaded, CustomersImported, BreachedImported, BreachedRemoved, StoreRestored, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
+		CustomerCreated, CustomerUpdated, CustomerDeleted, AddressProven, DataDownloaded, CustomersImported, BreachedImported, BreachedRemoved, StoreRestored, DurabilityChanged, SettingChanged, WebsiteCreated, WebsiteChanged, ViewCreated, ViewChanged, AdminCreated,
 		PasskeyAdded, PasskeyRemoved, PasskeyRefused,
 		AdminChanged, AdminDisabled, AdminEnabled, AdminDeleted, AdminAddressAsked, AdminSignedIn, AdminSignedOut, AdminSessionsEnded, AdminSignInFail, AdminLocked, AdminResetAsked, AdminReset, WebhookCreated, WebhookChanged, WebhookDeleted, WebhookReplayed,
 		IntegrationCreated, IntegrationActivated, IntegrationAuthorized, IntegrationDeleted, ClientCreated, ClientChanged, ClientDeleted, IntegrationChanged,

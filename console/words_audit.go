@@ -36,6 +36,7 @@ var actions = map[string]string{
 	audit.DataDownloaded:     "Customer's data downloaded",
 	audit.CustomersImported:  "Customers imported",
 	audit.StoreRestored:      "Store restored from a backup; everybody signed out",
+	audit.DurabilityChanged:  "Who keeps what the database wrote",
 	audit.BreachedImported:   "List of breached passwords imported",
 	audit.BreachedRemoved:    "List of breached passwords removed",
 	audit.SettingChanged:     "Setting changed",

@@ -7,8 +7,11 @@
 //     answered after the commit, so that many writers cost one fsync (group commit). PostgreSQL does this itself.
 //   - One clock judges expiry: the database's on PostgreSQL, the process's on SQLite, which has one process.
 //   - Websites share the connections fairly, and some are kept for the house's own work (package fair).
-//   - A caller waits for a connection for a bounded time, then gets ErrUnavailable; no statement on PostgreSQL outlives its
+//   - It takes a share of the connections that PostgreSQL allows. A caller waits for one for a bounded time, also where the server has
+//     none left, then gets ErrUnavailable; no statement on PostgreSQL outlives its
 //     transaction's time, whatever became of the server.
+//   - Nothing rests in a session, so that any pooler may stand before PostgreSQL, also one that hands connections on after each
+//     transaction.
 //   - Of several PostgreSQL servers the primary is used, for reading too; after a failover the new one is found without
 //     a restart.
 //   - The other packages never ask which engine runs; where one statement must differ, a method of Tx gives the words.
@@ -48,6 +51,9 @@ type Options struct {
 	NoMigrate bool
 	// MaxConns bounds the connections to PostgreSQL and the readers of SQLite; 0 means a default.
 	MaxConns int
+	// TrustProvider accepts a PostgreSQL that reports fsync or full_page_writes as off, because whoever runs it keeps acknowledged
+	// writes in another way.
+	TrustProvider bool
 }
 
 // DB is an open database of either engine. It is safe for concurrent use.
@@ -63,7 +69,8 @@ type DB struct {
 	guests *fair.Gate  // connections that visitors of websites may hold
 	staff  *fair.Gate  // connections that administrators may hold
 
-	several bool // the address names more than one PostgreSQL server
+	several   bool     // the address names more than one PostgreSQL server
+	entrusted []string // settings of it that are off
 }
 
 // Open opens "sqlite:PATH" or "postgres://…", checks that it is durable, and brings the schema up to date unless
@@ -109,7 +116,7 @@ func Redact(rawURL string) string {
 	if u.User != nil {
 		u.User = url.User(u.User.Username())
 	}
-	u.RawQuery = ""
+	u.RawQuery, u.ForceQuery = "", false
 	return u.String()
 }
 
@@ -125,10 +132,7 @@ func (d *DB) Close() error {
 func (d *DB) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, AcquireTimeout)
 	defer cancel()
-	if err := d.read.PingContext(ctx); err != nil {
-		return d.name(err)
-	}
-	return nil
+	return d.name(patiently(ctx, func() error { return d.read.PingContext(ctx) }))
 }
 
 // Write runs f in one durable transaction. If f returns an error, nothing of it remains. When the database reports a

@@ -66,6 +66,12 @@ func broken(err error) bool {
 		errors.Is(err, io.EOF) || strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "unexpected EOF")
 }
 
+// full tells whether a server, or the pooler before it, has no connection left for now.
+func full(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "53300" || pg.Code == "08P01" && strings.Contains(pg.Message, "no more connections"))
+}
+
 // isReadOnly tells whether a write was refused because the server, or the transaction, only reads.
 func isReadOnly(err error) bool {
 	var pg *pgconn.PgError

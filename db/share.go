@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"time"
 
 	"github.com/rekeyhq/rekey/fair"
 )
@@ -65,6 +67,34 @@ func (d *DB) begin(ctx context.Context, pool *sql.DB, o *sql.TxOptions) (held, *
 	}
 }
 
+// fullPause is how long to wait before asking again a server that has no connection left; one of ours may come back meanwhile.
+const fullPause = 25 * time.Millisecond
+
+// patiently does f again while the server has no connection left, no longer than AcquireTimeout.
+func patiently(ctx context.Context, f func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, AcquireTimeout)
+	defer cancel()
+	var refused error
+	for {
+		err := f()
+		switch {
+		case full(err):
+			refused = err
+		case refused != nil && errors.Is(err, context.DeadlineExceeded):
+			return refused // the deadline came in the middle of the next try
+		default:
+			return err
+		}
+		select {
+		case <-time.After(fullPause + rand.N(fullPause)):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+var errNoneCame = errors.New("no connection")
+
 // conn waits for the caller's turn and for a connection, no longer than AcquireTimeout in all.
 func (d *DB) conn(ctx context.Context, pool *sql.DB) (held, error) {
 	wait, cancel := context.WithTimeout(ctx, AcquireTimeout)
@@ -72,7 +102,11 @@ func (d *DB) conn(ctx context.Context, pool *sql.DB) (held, error) {
 	leave, err := d.enter(wait)
 	if err == nil {
 		var conn *sql.Conn
-		if conn, err = pool.Conn(wait); err == nil {
+		err = patiently(wait, func() (err error) {
+			conn, err = pool.Conn(wait)
+			return err
+		})
+		if err == nil {
 			return held{conn, leave}, nil
 		}
 		leave()
@@ -80,8 +114,8 @@ func (d *DB) conn(ctx context.Context, pool *sql.DB) (held, error) {
 	switch {
 	case errors.Is(err, fair.ErrFull):
 		return held{}, fmt.Errorf("%w: %d callers wait for a connection", ErrUnavailable, waitingMost)
-	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
-		return held{}, fmt.Errorf("%w: no connection within %s", ErrUnavailable, AcquireTimeout)
+	case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) && !full(err):
+		return held{}, fmt.Errorf("%w: %w within %s", ErrUnavailable, errNoneCame, AcquireTimeout)
 	}
 	return held{}, d.name(err)
 }

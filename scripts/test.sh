@@ -22,6 +22,7 @@ prepare() {
 	has fc-list && [ -n "$(fc-list 2>/dev/null | head -n 1)" ] || missing+=(fontconfig fonts-dejavu fonts-liberation)
 	has nginx || [ -x /usr/sbin/nginx ] || missing+=(nginx-light) # in front of the program, as docs/operating.md sets it up
 	compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || missing+=(libfaketime) # a PostgreSQL whose clock is wrong
+	has pgbouncer || [ -x /usr/sbin/pgbouncer ] || missing+=(pgbouncer) # between the program and PostgreSQL
 	has spamassassin || missing+=(spamassassin) # what a mail filter thinks of the emails
 	has gcc || missing+=(gcc libc6-dev) # for the race detector
 	has npm || missing+=(npm) # for axe-core, and for the public clients that the tests drive

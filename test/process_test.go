@@ -76,14 +76,12 @@ func (s *store) askOnce(email string, answers chan<- string) {
 	answers <- email
 }
 
-// TestTwoNodesShareEverything runs two nodes behind one address, every request on the other node than the last.
+// TestTwoNodesShareEverything runs two nodes behind one address, every request on the other node than the last, with PgBouncer between
+// them and the database too.
 func TestTwoNodesShareEverything(t *testing.T) {
 	beside(t)
-	dbtest.EachEngine(t, func(t *testing.T, engine string) {
-		if engine != dbtest.Postgres {
-			t.Skip("a SQLite file belongs to one node")
-		}
-		s := newStore(t, engine)
+	eachWayToPostgres(t, func(t *testing.T, database string) {
+		s := newStoreOn(t, database)
 		_, second := s.serve("127.0.0.1:0")
 		proxy := alternate(t, s.url, second)
 		s.url = proxy

@@ -121,7 +121,7 @@ func open(t testing.TB, url string, o db.Options) *db.DB {
 // missing ends a test that needs PostgreSQL where there is none.
 func missing(t testing.TB, err error) {
 	t.Helper()
-	if errors.Is(err, throwaway.ErrNotInstalled) && os.Getenv("CI") != "true" {
+	if (errors.Is(err, throwaway.ErrNotInstalled) || errors.Is(err, throwaway.ErrNoPooler)) && os.Getenv("CI") != "true" {
 		t.Skip(err)
 	}
 	t.Fatal(err)

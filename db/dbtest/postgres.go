@@ -152,3 +152,21 @@ func migrationsHash() (string, error) {
 	})
 	return hex.EncodeToString(h.Sum(nil))[:16], err
 }
+
+// Poolers are the modes in which a pooler of the tests can stand before PostgreSQL.
+var Poolers = []string{"session", "transaction"}
+
+// Pooled gives the address of a PostgreSQL database behind a PgBouncer of the test's own; settings are lines of its configuration.
+func Pooled(t testing.TB, url, mode string, settings ...string) string {
+	t.Helper()
+	place, err := throwaway.NewPlace()
+	if err != nil {
+		missing(t, err)
+	}
+	t.Cleanup(place.Remove)
+	pooled, err := place.Pooler(url, mode, settings...)
+	if err != nil {
+		missing(t, err)
+	}
+	return pooled
+}
