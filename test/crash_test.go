@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -209,7 +211,66 @@ func (h *crowdedHouse) ends() {
 	h.check()
 	h.t.Logf("%d kills, %d requests answered: %d resets, %d changes, %d accounts, %d sessions and tokens ended, %d letters, %d of them twice",
 		h.kills, h.steps.Load(), resets, changes, accounts, ended, len(copies), again)
-	if resets == 0 || changes == 0 || accounts == 0 || ended == 0 {
+	if h.shown.Load() != everything {
 		h.t.Error("the test shows nothing")
 	}
+}
+
+// crowdedHouse is the load: patrons who all act at once until they are stopped.
+type crowdedHouse struct {
+	*arena
+	patrons []*patron
+	kills   int
+	checked time.Time
+	steps   atomic.Int64
+	shown   atomic.Uint32 // what has happened at least once, of a patron's shows
+}
+
+// actsBefore is how many requests are answered in a round before its fault: the house is full then, each patron somewhere else.
+// atMost bounds the wait for everything that the test is about.
+const (
+	actsBefore = 40
+	atMost     = 50 * actsBefore
+)
+
+// shows tells what the patron has done so far, a bit for each; everything is all of them.
+func (p *patron) shows() (bits uint32) {
+	for i, n := range []int{p.resets, p.changes, len(p.opened), len(p.ended)} {
+		if n > 0 {
+			bits |= 1 << i
+		}
+	}
+	return bits
+}
+
+const everything = 1<<4 - 1
+
+// during lets everybody act until f, which begins in the thick of it, has returned and their last request has ended. The first
+// round is not in the thick of it before everything has happened once, whatever the dice say.
+func (h *crowdedHouse) during(f func()) {
+	h.t.Helper()
+	var over atomic.Bool
+	var acting sync.WaitGroup
+	var once sync.Once
+	thick := make(chan struct{})
+	before := h.steps.Load()
+	for _, p := range h.patrons {
+		acting.Go(func() {
+			for !over.Load() && p.step() {
+				done := h.steps.Add(1) - before
+				if h.shown.Or(p.shows()); done >= actsBefore && h.shown.Load() == everything || done >= atMost {
+					once.Do(func() { close(thick) })
+				}
+			}
+		})
+	}
+	everybody := make(chan struct{})
+	go func() { acting.Wait(); close(everybody) }()
+	select {
+	case <-thick:
+	case <-everybody: // who got no answer waits for the next round
+	}
+	f()
+	over.Store(true)
+	<-everybody
 }

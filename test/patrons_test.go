@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -360,43 +358,4 @@ func (p *patron) settle() {
 			p.opened, p.newcomer = append(p.opened, n), nil
 		}
 	}
-}
-
-// crowdedHouse is the load: patrons who all act at once until they are stopped.
-type crowdedHouse struct {
-	*arena
-	patrons []*patron
-	kills   int
-	checked time.Time
-	steps   atomic.Int64
-}
-
-// actsBefore is how many requests are answered in a round before its fault: the house is full then, each patron somewhere else.
-const actsBefore = 40
-
-// during lets everybody act until f, which begins in the thick of it, has returned and their last request has ended.
-func (h *crowdedHouse) during(f func()) {
-	h.t.Helper()
-	var over atomic.Bool
-	var acting sync.WaitGroup
-	thick := make(chan struct{})
-	before := h.steps.Load()
-	for _, p := range h.patrons {
-		acting.Go(func() {
-			for !over.Load() && p.step() {
-				if h.steps.Add(1) == before+actsBefore {
-					close(thick)
-				}
-			}
-		})
-	}
-	everybody := make(chan struct{})
-	go func() { acting.Wait(); close(everybody) }()
-	select {
-	case <-thick:
-	case <-everybody: // who got no answer waits for the next round
-	}
-	f()
-	over.Store(true)
-	<-everybody
 }
